@@ -1,0 +1,1 @@
+"""A farm that tests every CPython commit against the projects that depend on it."""

@@ -1,0 +1,1 @@
+"""Stage: which CPython commits exist, what each one touches, which are worth building."""

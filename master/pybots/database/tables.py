@@ -1,0 +1,301 @@
+"""The tables of the results database.
+
+A *place* orders the subject runs of one project on one track: the commit's first-parent position times
+`PLACES_PER_COMMIT`, plus how many subject runs came before on the same commit. An interval says that a test
+had one outcome at every complete run whose place lies in [first_place, end_place).
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import (
+    BigInteger,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    String,
+    Text,
+    UniqueConstraint,
+)
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+from pybots.database.types import UtcDateTime
+
+PLACES_PER_COMMIT = 1024
+
+# SQLite counts rows by itself only in a column declared INTEGER.
+RowId = BigInteger().with_variant(Integer, "sqlite")
+
+
+class Base(DeclarativeBase):
+    """What all tables have in common: times are aware and in UTC."""
+
+    type_annotation_map = {datetime: UtcDateTime()}  # noqa: RUF012  (SQLAlchemy's own idiom)
+
+
+class Branch(Base):
+    """A CPython branch under test, and the head that the poller saw last."""
+
+    __tablename__ = "branches"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(String(200), unique=True)
+    head_commit_id: Mapped[int | None] = mapped_column(ForeignKey("commits.id"))
+    polled_at: Mapped[datetime | None]
+    problem: Mapped[str] = mapped_column(Text, default="")
+    """Why the last poll failed; empty when it did not."""
+
+
+class Commit(Base):
+    """A CPython commit and what it touches (`commits.classify.Touches`)."""
+
+    __tablename__ = "commits"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    sha: Mapped[str] = mapped_column(String(40), unique=True)
+    parent_sha: Mapped[str] = mapped_column(String(40), default="")
+    """First parent; empty for a root."""
+    author_name: Mapped[str] = mapped_column(String(300))
+    author_email: Mapped[str] = mapped_column(String(300))
+    committed_at: Mapped[datetime]
+    subject: Mapped[str] = mapped_column(String(500))
+    touches: Mapped[str] = mapped_column(String(40))
+    files_changed: Mapped[int]
+
+
+class BranchCommit(Base):
+    """Where a commit stands on a branch: first-parent order, counted from the branch's first known commit."""
+
+    __tablename__ = "branch_commits"
+    branch_id: Mapped[int] = mapped_column(ForeignKey("branches.id"), primary_key=True)
+    position: Mapped[int] = mapped_column(primary_key=True)
+    commit_id: Mapped[int] = mapped_column(ForeignKey("commits.id"), index=True)
+    selection: Mapped[str] = mapped_column(String(40))
+    """`commits.select.Selection`: build, inherit, or not built, with the reason."""
+    __table_args__ = (UniqueConstraint("branch_id", "commit_id"),)
+
+
+class Track(Base):
+    """branch x variant x platform: one line of history."""
+
+    __tablename__ = "tracks"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    branch_id: Mapped[int] = mapped_column(ForeignKey("branches.id"))
+    variant: Mapped[str] = mapped_column(String(60))
+    platform: Mapped[str] = mapped_column(String(60))
+    __table_args__ = (UniqueConstraint("branch_id", "variant", "platform"),)
+
+
+class ArtifactRow(Base):
+    """An installed interpreter in the store."""
+
+    __tablename__ = "artifacts"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    digest: Mapped[str] = mapped_column(String(64), unique=True)
+    archive_sha256: Mapped[str] = mapped_column(String(64))
+    archive_bytes: Mapped[int] = mapped_column(BigInteger)
+    tree_bytes: Mapped[int] = mapped_column(BigInteger)
+    stored_at: Mapped[datetime]
+
+
+class InterpreterRow(Base):
+    """One commit on one track: wanted, under way, finished, or inherited from an ancestor.
+
+    `state` is one of wanted, requested, running, finished; a row in `wanted` is the want that the dispatcher
+    turns into a Buildbot request. `status` is `contract.InterpreterStatus`, `inherited`, or `worker-lost`.
+    """
+
+    __tablename__ = "interpreters"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    key: Mapped[str] = mapped_column(String(200), unique=True)
+    track_id: Mapped[int] = mapped_column(ForeignKey("tracks.id"), index=True)
+    commit_id: Mapped[int] = mapped_column(ForeignKey("commits.id"), index=True)
+    position: Mapped[int]
+    state: Mapped[str] = mapped_column(String(20), index=True)
+    status: Mapped[str] = mapped_column(String(40), default="")
+    inherited_from_id: Mapped[int | None] = mapped_column(ForeignKey("interpreters.id"))
+    artifact_id: Mapped[int | None] = mapped_column(ForeignKey("artifacts.id"))
+    attempts: Mapped[int] = mapped_column(default=0)
+    worker: Mapped[str] = mapped_column(String(100), default="")
+    wanted_at: Mapped[datetime]
+    started_at: Mapped[datetime | None]
+    finished_at: Mapped[datetime | None]
+    seconds: Mapped[float] = mapped_column(default=0.0)
+    clean_build: Mapped[bool | None]
+    fell_back: Mapped[bool] = mapped_column(default=False)
+    detail: Mapped[str] = mapped_column(String(500), default="")
+    phases: Mapped[str] = mapped_column(Text, default="[]")
+    """JSON: a list of `contract.Phase`."""
+    proof: Mapped[str] = mapped_column(Text, default="")
+    """JSON: a `contract.Proof`, or empty."""
+    log_tail: Mapped[str] = mapped_column(Text, default="")
+    buildbot_build: Mapped[int | None]
+    __table_args__ = (UniqueConstraint("track_id", "commit_id"), Index("ix_interpreters_place", "track_id", "position"))
+
+
+class ProjectRow(Base):
+    """A registered project, or one whose recipe is set aside (`problem` says where and why)."""
+
+    __tablename__ = "projects"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(String(100), unique=True)
+    summary: Mapped[str] = mapped_column(String(500), default="")
+    url: Mapped[str] = mapped_column(String(500), default="")
+    registered: Mapped[bool] = mapped_column(default=True)
+    """False once its recipe is gone: its history stays."""
+    problem: Mapped[str] = mapped_column(Text, default="")
+    recipe: Mapped[str] = mapped_column(Text, default="")
+    """The recipe as last read without a problem: JSON of `registry.recipe.Recipe`."""
+
+
+class EnvironmentRow(Base):
+    """A frozen set of distributions, by the digest of its lock."""
+
+    __tablename__ = "environments"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    digest: Mapped[str] = mapped_column(String(64), unique=True)
+    requirements: Mapped[str] = mapped_column(Text)
+    build_constraints: Mapped[str] = mapped_column(Text, default="")
+
+
+class RunRow(Base):
+    """One execution of a project's suite.
+
+    `state` is one of wanted, requested, running, finished, with the same meaning as an interpreter's; a
+    finished run is ingested: it and its outcomes are saved in one transaction. `status` is `runs.status.RunStatus`.
+    """
+
+    __tablename__ = "runs"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    key: Mapped[str] = mapped_column(String(200), unique=True)
+    project_id: Mapped[int] = mapped_column(ForeignKey("projects.id"), index=True)
+    track_id: Mapped[int] = mapped_column(ForeignKey("tracks.id"))
+    interpreter_id: Mapped[int] = mapped_column(ForeignKey("interpreters.id"), index=True)
+    place: Mapped[int] = mapped_column(BigInteger)
+    role: Mapped[str] = mapped_column(String(20))
+    state: Mapped[str] = mapped_column(String(20), index=True)
+    status: Mapped[str] = mapped_column(String(40), default="")
+    detail: Mapped[str] = mapped_column(String(500), default="")
+    specification: Mapped[str] = mapped_column(Text)
+    """JSON of `contract.RunSpecification`, frozen when the run was planned."""
+    attempts: Mapped[int] = mapped_column(default=0)
+    worker: Mapped[str] = mapped_column(String(100), default="")
+    revision: Mapped[str] = mapped_column(String(500), default="")
+    environment_id: Mapped[int | None] = mapped_column(ForeignKey("environments.id"))
+    complete: Mapped[bool] = mapped_column(default=False)
+    """True when the whole suite was collected and ran to its end, so that a test not reported is absent."""
+    outcomes_digest: Mapped[str] = mapped_column(String(64), default="")
+    wanted_at: Mapped[datetime]
+    started_at: Mapped[datetime | None]
+    finished_at: Mapped[datetime | None]
+    seconds: Mapped[float] = mapped_column(default=0.0)
+    suite_seconds: Mapped[float] = mapped_column(default=0.0)
+    collected: Mapped[int] = mapped_column(default=0)
+    passed: Mapped[int] = mapped_column(default=0)
+    failed: Mapped[int] = mapped_column(default=0)
+    error: Mapped[int] = mapped_column(default=0)
+    skipped: Mapped[int] = mapped_column(default=0)
+    expected_failure: Mapped[int] = mapped_column(default=0)
+    unexpected_pass: Mapped[int] = mapped_column(default=0)
+    deselected: Mapped[int] = mapped_column(default=0)
+    phases: Mapped[str] = mapped_column(Text, default="[]")
+    buildbot_build: Mapped[int | None]
+    __table_args__ = (Index("ix_runs_history", "project_id", "track_id", "place"),)
+
+
+class RunLog(Base):
+    """The bounded log of a run, zstandard-compressed."""
+
+    __tablename__ = "run_logs"
+    run_id: Mapped[int] = mapped_column(ForeignKey("runs.id"), primary_key=True)
+    compressed: Mapped[bytes] = mapped_column(LargeBinary)
+    truncated: Mapped[bool] = mapped_column(default=False)
+
+
+class TestRow(Base):
+    """A test's global identity: its project and the name that its runner gives it."""
+
+    __tablename__ = "tests"
+    __test__ = False  # pytest would take it for a test class
+    id: Mapped[int] = mapped_column(RowId, primary_key=True)
+    project_id: Mapped[int] = mapped_column(ForeignKey("projects.id"))
+    name: Mapped[str] = mapped_column(String(1000))
+    __table_args__ = (UniqueConstraint("project_id", "name"),)
+
+
+class FailureRow(Base):
+    """What a test said when it failed; one row for every distinct text."""
+
+    __tablename__ = "failures"
+    id: Mapped[int] = mapped_column(RowId, primary_key=True)
+    digest: Mapped[str] = mapped_column(String(64), unique=True)
+    """Of message and traceback."""
+    signature: Mapped[str] = mapped_column(String(64), index=True)
+    """Of the normalised text: without paths, line numbers, addresses and times (`results.signature`)."""
+    exception: Mapped[str] = mapped_column(String(200), default="")
+    message: Mapped[str] = mapped_column(Text, default="")
+    traceback: Mapped[str] = mapped_column(Text, default="")
+
+
+class IntervalRow(Base):
+    """One outcome of one test on one track, over the complete runs at places in [first_place, end_place)."""
+
+    __tablename__ = "intervals"
+    id: Mapped[int] = mapped_column(RowId, primary_key=True)
+    test_id: Mapped[int] = mapped_column(ForeignKey("tests.id"))
+    track_id: Mapped[int] = mapped_column(ForeignKey("tracks.id"))
+    project_id: Mapped[int] = mapped_column(ForeignKey("projects.id"))
+    first_place: Mapped[int] = mapped_column(BigInteger)
+    end_place: Mapped[int | None] = mapped_column(BigInteger)
+    """None while it lasts."""
+    outcome: Mapped[str] = mapped_column(String(20))
+    failure_id: Mapped[int | None] = mapped_column(ForeignKey("failures.id"))
+    __table_args__ = (
+        UniqueConstraint("test_id", "track_id", "first_place"),
+        Index("ix_intervals_current", "project_id", "track_id", "end_place"),
+    )
+
+
+class Heartbeat(Base):
+    """When a process was last heard of (`master`)."""
+
+    __tablename__ = "heartbeats"
+    process: Mapped[str] = mapped_column(String(40), primary_key=True)
+    started_at: Mapped[datetime]
+    at: Mapped[datetime]
+
+
+class Condition(Base):
+    """Something degraded that people should know of: a broken configuration, a branch that cannot be polled."""
+
+    __tablename__ = "conditions"
+    name: Mapped[str] = mapped_column(String(200), primary_key=True)
+    since: Mapped[datetime]
+    text: Mapped[str] = mapped_column(Text)
+
+
+class WorkerRow(Base):
+    """A donated worker as the master last saw it."""
+
+    __tablename__ = "workers"
+    name: Mapped[str] = mapped_column(String(100), primary_key=True)
+    platform: Mapped[str] = mapped_column(String(60))
+    owner: Mapped[str] = mapped_column(String(200), default="")
+    connected: Mapped[bool] = mapped_column(default=False)
+    changed_at: Mapped[datetime]
+    doing: Mapped[str] = mapped_column(String(300), default="")
+
+
+class Request(Base):
+    """What a person asks of the master; written by the site and the command line, applied by the master once.
+
+    `kind` is `run-again` (every registered project on the newest interpreters of `subject`, a branch; empty for all).
+    """
+
+    __tablename__ = "requests"
+    id: Mapped[int] = mapped_column(RowId, primary_key=True)
+    kind: Mapped[str] = mapped_column(String(40))
+    subject: Mapped[str] = mapped_column(String(300), default="")
+    requested_at: Mapped[datetime]
+    applied_at: Mapped[datetime | None]
+    answer: Mapped[str] = mapped_column(Text, default="")

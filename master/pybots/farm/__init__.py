@@ -1,0 +1,1 @@
+"""Stage: the one place where real parts are put together; the dispatcher."""

@@ -1,0 +1,1 @@
+"""Stage: recipes, read and checked; the bad ones set aside."""

@@ -1,0 +1,1 @@
+"""Stage: read the reports that test runners write; store outcomes."""

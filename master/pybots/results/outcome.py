@@ -1,0 +1,60 @@
+"""What one test did, and what a report says as a whole."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class Outcome(StrEnum):
+    """What one test did."""
+
+    PASSED = "passed"
+    FAILED = "failed"
+    ERROR = "error"
+    SKIPPED = "skipped"
+    EXPECTED_FAILURE = "expected-failure"
+    UNEXPECTED_PASS = "unexpected-pass"
+    ABSENT = "absent"
+
+
+BAD = frozenset({Outcome.FAILED, Outcome.ERROR, Outcome.UNEXPECTED_PASS})
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """What a failing test said: bounded, but otherwise as its runner wrote it."""
+
+    exception: str
+    """The exception's type as the runner names it, or empty."""
+    message: str
+    traceback: str
+
+
+@dataclass(frozen=True, slots=True)
+class TestResult:
+    """One test in a report. `failure` is None for tests that passed; for a skip it holds the reason."""
+
+    __test__ = False
+
+    name: str
+    outcome: Outcome
+    seconds: float = 0.0
+    failure: Failure | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """A parsed report: one result a name, in the report's order."""
+
+    results: Mapping[str, TestResult] = field(default_factory=dict)
+    problem: str = ""
+    """Why the report could not be read to its end; empty when it could."""
+    collection_errors: tuple[str, ...] = ()
+    """Names of modules that could not be collected (they are in `results` as errors too)."""
+
+    def counts(self) -> Counter[Outcome]:
+        """How many tests had each outcome."""
+        return Counter(result.outcome for result in self.results.values())

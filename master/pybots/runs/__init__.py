@@ -1,0 +1,1 @@
+"""Stage: plan a run, carry it out on a worker, say how it ended."""

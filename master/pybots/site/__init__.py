@@ -1,0 +1,1 @@
+"""Stage: the status page and its API."""

@@ -1,0 +1,266 @@
+"""The shapes that pass between master and worker: what is asked for, and what is sent back.
+
+Both sides import these models, so that neither can drift from the other. What a worker sends is read with
+the same models on the master: every text and list in them is bounded, and an unknown field is an error.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Line = Annotated[str, Field(max_length=500)]
+Text = Annotated[str, Field(max_length=20_000)]
+Argument = Annotated[str, Field(max_length=4_000)]
+Command = Annotated[list[Argument], Field(min_length=1, max_length=200)]
+Seconds = Annotated[float, Field(ge=0)]
+
+
+class Shape(BaseModel):
+    """A frozen model that refuses what it does not know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Phase(Shape):
+    """One step of a build or a run, how it ended and how long it took."""
+
+    name: Line
+    seconds: Seconds
+    succeeded: bool
+
+
+# --- interpreters -------------------------------------------------------------------------------------
+
+
+class InterpreterStatus(StrEnum):
+    """How the making of an interpreter ended: the first phase that failed, or `proven`."""
+
+    FETCH_FAILED = "fetch-failed"
+    CONFIGURE_FAILED = "configure-failed"
+    COMPILE_FAILED = "compile-failed"
+    INSTALL_FAILED = "install-failed"
+    PROVE_FAILED = "prove-failed"
+    PROVEN = "proven"
+
+
+class InterpreterSpecification(Shape):
+    """What an interpreter worker is asked to build."""
+
+    key: Line
+    git: Line
+    commit: Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")]
+    branch: Line
+    variant: Line
+    configure: list[Argument] = []
+    step_seconds: Seconds = 3600
+    """Wall-clock limit of each phase."""
+
+
+class MissingModule(Shape):
+    """A module that should be there and is not, with the system package that would provide it."""
+
+    module: Line
+    package: Line
+    error: Line
+
+
+class Proof(Shape):
+    """What the installed interpreter was seen to do, where neither build nor staging tree could help it."""
+
+    version: Line
+    """`sys.version` in one line."""
+    cache_tag: Line
+    modules: Annotated[list[Line], Field(max_length=200)]
+    missing: Annotated[list[MissingModule], Field(max_length=200)] = []
+    checks: Annotated[dict[Line, Line], Field(max_length=50)]
+    """`pip`, `venv`, `extension`, ...: `"ok"`, or what went wrong."""
+
+
+class Artifact(Shape):
+    """A packed interpreter: `archive` is a file beside the result, `digest` that of its manifest."""
+
+    digest: Sha256
+    archive: Line
+    archive_sha256: Sha256
+    archive_bytes: Annotated[int, Field(ge=0)]
+    tree_bytes: Annotated[int, Field(ge=0)]
+
+
+class InterpreterResult(Shape):
+    """What an interpreter worker sends back (`result.json`)."""
+
+    key: Line
+    status: InterpreterStatus
+    detail: Line = ""
+    clean_build: bool
+    """False when the tree of an earlier build served."""
+    fell_back: bool = False
+    """True when the incremental build failed and a clean one was made before anyone was blamed."""
+    phases: Annotated[list[Phase], Field(max_length=50)]
+    seconds: Seconds
+    proof: Proof | None = None
+    artifact: Artifact | None = None
+    log_tail: Text = ""
+    """The last lines of the phase that failed."""
+
+
+# --- runs ---------------------------------------------------------------------------------------------
+
+
+class PypiSource(Shape):
+    """An sdist from the package index; the newest where `version` is empty."""
+
+    kind: Literal["pypi"] = "pypi"
+    name: Line
+    version: Line = ""
+
+
+class GitSource(Shape):
+    """A git repository at a ref (branch, tag or commit)."""
+
+    kind: Literal["git"] = "git"
+    url: Line
+    ref: Line
+
+
+class ArchiveSource(Shape):
+    """A `.tar.gz` over HTTP, verified by digest: how the master hands out a recipe's local folder."""
+
+    kind: Literal["archive"] = "archive"
+    url: Line
+    sha256: Sha256
+
+
+class FolderSource(Shape):
+    """A folder on this machine: `pybots project try` only; it is copied, never worked in."""
+
+    kind: Literal["folder"] = "folder"
+    path: Line
+
+
+Source = Annotated[PypiSource | GitSource | ArchiveSource | FolderSource, Field(discriminator="kind")]
+
+
+class StoredInterpreter(Shape):
+    """An artifact in the store, fetched over HTTP and verified by digest."""
+
+    kind: Literal["stored"] = "stored"
+    digest: Sha256
+    url: Line
+    archive_sha256: Sha256
+
+
+class LocalInterpreter(Shape):
+    """A Python on this machine: `pybots project try --python PATH`."""
+
+    kind: Literal["local"] = "local"
+    path: Line
+
+
+Interpreter = Annotated[StoredInterpreter | LocalInterpreter, Field(discriminator="kind")]
+
+
+class ReportFormat(StrEnum):
+    """The report that a suite writes."""
+
+    JUNIT = "junit"
+    SUBUNIT = "subunit"
+    UNITTEST = "unittest"
+    DJANGO = "django"
+
+
+class Lock(Shape):
+    """A frozen environment: two requirements files with hashes, and the digest of both."""
+
+    requirements: Annotated[str, Field(max_length=2_000_000)]
+    build_constraints: Annotated[str, Field(max_length=2_000_000)] = ""
+    digest: Sha256
+
+
+class Packages(Shape):
+    """Where distributions come from. With `offline`, only from `find_links`."""
+
+    offline: bool = False
+    find_links: list[Line] = []
+
+
+class Limits(Shape):
+    """When a suite is stopped, and how much of what it writes is kept."""
+
+    wall_seconds: Annotated[float, Field(gt=0)] = 3600
+    quiet_seconds: Annotated[float, Field(gt=0)] = 600
+    """Longest silence: no output, and no CPU time used by any process of the suite."""
+    log_bytes: Annotated[int, Field(gt=0)] = 2_000_000
+    report_bytes: Annotated[int, Field(gt=0)] = 200_000_000
+    prepare_seconds: Annotated[float, Field(gt=0)] = 1800
+    """Wall-clock limit of each step before the suite (fetch, resolve, install)."""
+
+
+class RunSpecification(Shape):
+    """What a worker is asked to run. Commands may use the placeholders {python}, {source}, {report}."""
+
+    key: Line
+    project: Line
+    source: Source
+    interpreter: Interpreter
+    requirements: list[Line] = []
+    extras: list[Line] = []
+    groups: list[Line] = []
+    install: list[Command] | None = None
+    """The recipe's own steps; None for the usual way: resolve, lock, install, install the project."""
+    build_isolation: bool = True
+    environment: dict[Line, Argument] = {}
+    directory: Line = "."
+    """Where the suite is run, relative to the source."""
+    command: Command
+    report: ReportFormat
+    deselected: list[Line] = []
+    lock: Lock | None = None
+    """Install exactly this, without resolving anything."""
+    packages: Packages = Packages()
+    limits: Limits = Limits()
+
+
+class Ending(StrEnum):
+    """How far a run came, as the worker saw it. What the report says is the master's to judge."""
+
+    FETCH_FAILED = "fetch-failed"
+    ENVIRONMENT_FAILED = "environment-failed"
+    INSTALL_FAILED = "install-failed"
+    CRASHED = "crashed"
+    WALL_LIMIT = "wall-limit"
+    QUIET_LIMIT = "quiet-limit"
+    EXITED = "exited"
+    UNFIT = "worker-unfit"
+
+
+class RunResult(Shape):
+    """What a worker sends back (`result.json`), beside `report` and `log.zst`, where they exist."""
+
+    key: Line
+    ending: Ending
+    detail: Line = ""
+    exit_status: int | None = None
+    """The suite's exit status; None where it did not exit by itself."""
+    signal: Line = ""
+    """The signal that ended the suite, by name (`SIGSEGV`)."""
+    revision: Line = ""
+    """The project's own: a version, a commit, or an archive's digest."""
+    source_sha256: Sha256 | None = None
+    lock: Lock | None = None
+    phases: Annotated[list[Phase], Field(max_length=50)]
+    seconds: Seconds
+    suite_seconds: Seconds = 0
+    report_present: bool = False
+    report_truncated: bool = False
+    log_truncated: bool = False
+
+
+RESULT_FILE = "result.json"
+REPORT_FILE = "report"
+LOG_FILE = "log.zst"
+SPECIFICATION_FILE = "specification.json"
