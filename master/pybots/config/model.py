@@ -6,20 +6,38 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,59}$")]
+from pybots.config.problems import inconsistent
+
+Name = Annotated[
+    str,
+    Field(
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,59}$",
+        description="Letters, digits, `.`, `_` and `-`; at most 60.",
+    ),
+]
+BranchName = Annotated[
+    str,
+    Field(
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]{0,99}$",
+        description="Letters, digits, `.`, `_`, `/` and `-`; at most 100.",
+    ),
+]
 Port = Annotated[int, Field(ge=1, le=65535)]
 
 
 class Section(BaseModel):
-    """A table of farm.toml: frozen, and an unknown key in it is an error."""
+    """A table of farm.toml: frozen, an unknown key in it is an error, and nothing is converted."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", strict=True, allow_inf_nan=False, use_attribute_docstrings=True
+    )
 
 
 class FarmSection(Section):
     """What people see."""
 
     name: str = Field(default="Pybots", max_length=80)
+    """The farm's name, on every page."""
     url: str = "http://localhost:8080/"
     """The site's public address."""
 
@@ -28,8 +46,11 @@ class TrunkSection(Section):
     """Where CPython's history comes from, and how much of it is built."""
 
     git: str
-    branches: list[str] = Field(default=["main"], min_length=1)
+    """Path or address of a CPython repository."""
+    branches: list[BranchName] = Field(default=["main"], min_length=1)
+    """Branches under test."""
     poll_seconds: Annotated[float, Field(ge=0.1)] = 60
+    """How often new commits are looked for."""
     newest_only_beyond: Annotated[int, Field(ge=1)] = 8
     """With more commits than this waiting on a branch, only its newest head is built."""
     first_commits: Annotated[int, Field(ge=1)] = 1
@@ -41,9 +62,14 @@ class MasterSection(Section):
 
     host: str = "127.0.0.1"
     """The name by which workers reach the master."""
+    listen: str = "127.0.0.1"
+    """The address at which workers and their downloads are answered; `0.0.0.0` for every interface."""
     workers_port: Port = 9989
+    """Where workers connect."""
     operators_port: Port = 8010
+    """Buildbot's own pages, on this machine alone: whoever reaches them may do everything."""
     store_port: Port = 8020
+    """Where workers fetch interpreters and sources."""
     keepalive_seconds: Annotated[float, Field(ge=0.1, le=60)] = 15
     """A worker that does not answer within three of these is taken for lost."""
 
@@ -52,41 +78,51 @@ class SiteSection(Section):
     """Where the status page listens."""
 
     host: str = "127.0.0.1"
+    """The address that it listens on."""
     port: Port = 8080
+    """Its port."""
 
 
 class DatabaseSection(Section):
     """SQLAlchemy addresses; a relative SQLite path is relative to the farm's folder."""
 
     results: str = "sqlite:///results.sqlite"
+    """Pybots' own: commits, runs, outcomes."""
     buildbot: str = "sqlite:///master/state.sqlite"
+    """Buildbot's."""
 
 
 class RegistrySection(Section):
     """Where the recipes are."""
 
     folder: str = "projects"
+    """A folder of recipes, relative to the farm's folder."""
 
 
 class PackagesSection(Section):
     """Where distributions come from, beside what each worker's own package index is."""
 
     offline: bool = False
+    """True: distributions come from `folder` only."""
     folder: str = ""
-    """A folder of sdists and wheels that the master hands out to its workers."""
+    """A folder of sdists and wheels that the master hands out, relative to the farm's folder."""
 
 
 class WorkerSection(Section):
     """A donated machine: `slots` Buildbot workers, called NAME-1, NAME-2, ..."""
 
     name: Name
+    """The machine's name."""
     platform: Name
+    """Operating system, architecture, C library: `linux-x86_64-glibc`."""
     owner: str = Field(default="", max_length=200)
+    """Who lends it."""
     slots: Annotated[int, Field(ge=1, le=64)] = 1
+    """How many things it runs at once."""
     interpreters: bool = False
     """Trusted to make interpreters."""
     password_file: str
-    """Relative to the farm's folder."""
+    """A file with the machine's password, relative to the farm's folder."""
 
 
 class FarmConfiguration(Section):
@@ -95,6 +131,7 @@ class FarmConfiguration(Section):
     farm: FarmSection = FarmSection()
     trunk: TrunkSection
     variants: dict[Name, list[str]] = {"default": []}
+    """Named sets of configure options."""
     master: MasterSection = MasterSection()
     site: SiteSection = SiteSection()
     database: DatabaseSection = DatabaseSection()
@@ -104,20 +141,31 @@ class FarmConfiguration(Section):
 
     @model_validator(mode="after")
     def _consistent(self) -> FarmConfiguration:
-        names = [worker.name for worker in self.worker]
-        for name in names:
-            if names.count(name) > 1:
-                msg = f"two workers are called {name!r}; each needs a name of its own"
-                raise ValueError(msg)
+        self._names_differ()
         if not self.variants:
-            msg = "at least one variant is needed: variants = { default = [] }"
-            raise ValueError(msg)
+            raise inconsistent("no variant is left", "write variants = { default = [] }", "variants")
         builds = {worker.platform for worker in self.worker if worker.interpreters}
-        for worker in self.worker:
+        for index, worker in enumerate(self.worker):
             if worker.platform not in builds:
-                msg = (
+                raise inconsistent(
                     f"no worker with interpreters = true on platform {worker.platform!r}, "
-                    f"so {worker.name!r} would never have anything to run"
+                    f"so {worker.name!r} would never have anything to run",
+                    "trust one worker of that platform to make interpreters",
+                    "worker",
+                    index,
+                    "platform",
                 )
-                raise ValueError(msg)
         return self
+
+    def _names_differ(self) -> None:
+        names = [worker.name for worker in self.worker]
+        for index, name in enumerate(names):
+            if name in names[:index]:
+                raise inconsistent(
+                    f"two workers are called {name!r}", "give each a name of its own", "worker", index, "name"
+                )
+        for index, branch in enumerate(self.trunk.branches):
+            if branch in self.trunk.branches[:index]:
+                raise inconsistent(
+                    f"branch {branch!r} is listed twice", "leave one out", "trunk", "branches", index
+                )

@@ -5,15 +5,25 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from pybots.config.problems import inconsistent
 from pybots_worker.contract import Command, Limits, ReportFormat
 
-ProjectName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,99}$")]
+ProjectName = Annotated[
+    str,
+    Field(
+        pattern=r"^[a-z0-9][a-z0-9._-]{0,99}$",
+        description="Lower-case letters, digits, `.`, `_` and `-`; the file is called NAME.toml.",
+    ),
+]
 
 
 class Section(BaseModel):
-    """A table of a recipe: frozen, and an unknown key in it is an error."""
+    """A table of a recipe: frozen, an unknown key in it is an error, and nothing is converted."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", strict=True, allow_inf_nan=False, use_attribute_docstrings=True
+    )
 
 
 class ProjectSection(Section):
@@ -21,7 +31,9 @@ class ProjectSection(Section):
 
     name: ProjectName
     summary: str = Field(default="", max_length=300)
+    """One line about the project."""
     url: str = Field(default="", max_length=300)
+    """Its home page; http or https."""
     contacts: list[str] = Field(min_length=1, max_length=20)
     """E-mail addresses of people who asked to hear when Python breaks this project."""
 
@@ -30,9 +42,11 @@ class SourceSection(Section):
     """Where the source is: exactly one of `pypi`, `git` and `path`."""
 
     pypi: str = ""
+    """A project on the package index, by name; its sdist is what is tested."""
     version: str = ""
     """With `pypi`: this release; without it, the newest."""
     git: str = ""
+    """The address of a git repository; needs `ref`."""
     ref: str = ""
     """With `git`: a branch, tag or commit."""
     path: str = ""
@@ -42,14 +56,14 @@ class SourceSection(Section):
     def _exactly_one(self) -> SourceSection:
         given = [name for name in ("pypi", "git", "path") if getattr(self, name)]
         if len(given) != 1:
-            msg = f"give exactly one of pypi, git and path; this gives {' and '.join(given) or 'none'}"
-            raise ValueError(msg)
+            what = f"[source] gives {' and '.join(given) or 'none of pypi, git and path'}"
+            raise inconsistent(what, "give exactly one of pypi, git and path", *given[1:2])
         if self.version and not self.pypi:
-            msg = "version goes with pypi; a git source takes ref"
-            raise ValueError(msg)
-        if bool(self.ref) != bool(self.git):
-            msg = "git and ref go together"
-            raise ValueError(msg)
+            raise inconsistent("version goes with pypi", "with git, give ref instead", "version")
+        if self.git and not self.ref:
+            raise inconsistent("[source] needs ref beside git", "name a branch, tag or commit", "git")
+        if self.ref and not self.git:
+            raise inconsistent("ref goes with git", "with pypi, give version instead", "ref")
         return self
 
 
@@ -57,13 +71,17 @@ class InstallSection(Section):
     """What to install besides the project itself, or the recipe's own steps."""
 
     requirements: list[str] = []
+    """What the suite needs beside the project, as pip writes it: `pytest>=8`."""
     extras: list[str] = []
+    """Extras of the project to install."""
     groups: list[str] = []
     """PEP 735 dependency groups of the project's pyproject.toml."""
     steps: list[Command] | None = None
     """Argument lists that replace the usual way; placeholders {python}, {source} and {uv}."""
     build_isolation: bool = True
+    """False: build the project with what `requirements` installed, not in an environment of its own."""
     environment: dict[str, str] = {}
+    """Environment variables for the installation."""
 
 
 class TestSection(Section):
@@ -71,34 +89,60 @@ class TestSection(Section):
 
     command: Command
     """An argument list; placeholders {python}, {source}, {report}, and {deselect} (pytest's options)."""
-    report: ReportFormat
+    report: Annotated[ReportFormat, Field(strict=False)]
+    """The report that the command writes."""
     directory: str = "."
+    """Where the command is run, relative to the source."""
     environment: dict[str, str] = {}
+    """Environment variables for the suite."""
+
+
+class LimitsSection(Limits):
+    """When the suite is stopped, and how much of what it writes is kept."""
+
+    model_config = Section.model_config
+
+    wall_seconds: Annotated[float, Field(gt=0, le=21_600)] = 3600
+    """Longest time for the whole suite; at most six hours."""
+    quiet_seconds: Annotated[float, Field(gt=0, le=21_600)] = 600
+    """Longest silence: no output, and no CPU time used by any process of the suite."""
+    log_bytes: Annotated[int, Field(gt=0, le=50_000_000)] = 2_000_000
+    """How much of the log is kept: its beginning and its end."""
+    report_bytes: Annotated[int, Field(gt=0, le=1_000_000_000)] = 200_000_000
+    """The largest report that is read."""
+    prepare_seconds: Annotated[float, Field(gt=0, le=21_600)] = 1800
+    """Longest time for each step before the suite: fetch, resolve, install."""
 
 
 class TracksSection(Section):
     """Which tracks to run on; an empty list means every one the farm has."""
 
     branches: list[str] = []
+    """CPython branches."""
     variants: list[str] = ["default"]
+    """Variants of the interpreter."""
     platforms: list[str] = []
+    """Platforms: `linux-x86_64-glibc`."""
 
 
 class Deselected(Section):
     """Tests that are not run, and why not."""
 
     tests: list[str] = Field(min_length=1)
+    """Tests by the names that their runner gives them."""
     reason: str = Field(min_length=10, max_length=500)
+    """Why they are not run: a sentence, and a link where there is one."""
 
 
 class Recipe(Section):
     """A registered test suite."""
 
     schema_version: Literal[1] = 1
+    """The version of this format."""
     project: ProjectSection
     source: SourceSection
     install: InstallSection = InstallSection()
     test: TestSection
-    limits: Limits = Limits()
+    limits: LimitsSection = LimitsSection()
     tracks: TracksSection = TracksSection()
     deselect: list[Deselected] = []

@@ -22,6 +22,18 @@ class Outcome(StrEnum):
 
 BAD = frozenset({Outcome.FAILED, Outcome.ERROR, Outcome.UNEXPECTED_PASS})
 
+# A name may be reported twice: an error at teardown after a pass, a rerun, two parameters that read the same.
+# The worst outcome then stands for it; a skip is worse than a pass, because less was tested.
+WORST_FIRST = (
+    Outcome.ERROR,
+    Outcome.FAILED,
+    Outcome.UNEXPECTED_PASS,
+    Outcome.SKIPPED,
+    Outcome.EXPECTED_FAILURE,
+    Outcome.PASSED,
+    Outcome.ABSENT,
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Failure:
@@ -54,6 +66,12 @@ class Report:
     """Why the report could not be read to its end; empty when it could."""
     collection_errors: tuple[str, ...] = ()
     """Names of modules that could not be collected (they are in `results` as errors too)."""
+    under_way: str = ""
+    """The test that had started and never ended, where the report tells."""
+    collected: int | None = None
+    """How many tests the runner says that it collected; None where its report does not tell."""
+    deselected: int | None = None
+    """How many tests the runner says that it left out; None where its report does not tell."""
 
     def counts(self) -> Counter[Outcome]:
         """How many tests had each outcome."""

@@ -1,0 +1,206 @@
+"""Turns the results database into the JSON object that `pybots demo` and `pybots replay` write."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Row, select
+from sqlalchemy.orm import Session
+
+from pybots.database.engine import Sessions
+from pybots.database.tables import (
+    ArtifactRow,
+    Branch,
+    BranchCommit,
+    Commit,
+    InterpreterRow,
+    ProjectRow,
+    RunRow,
+    Track,
+)
+from pybots.interpreters.plan import TrackName
+
+
+@dataclass(frozen=True, slots=True)
+class InterpreterFact:
+    """One interpreter; `status` is empty while it is not finished."""
+
+    key: str
+    commit: str
+    track: TrackName
+    status: str
+    detail: str
+    seconds: float
+    artifact: str | None
+    began: datetime | None
+    """When it was built; None for one that was not (inherited, still waiting)."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunFact:
+    """One run; `status` is empty while it is not finished."""
+
+    key: str
+    project: str
+    commit: str
+    track: TrackName
+    role: str
+    state: str
+    status: str
+    detail: str
+    worker: str
+    revision: str
+    seconds: float
+    wanted_at: datetime
+    collected: int
+    passed: int
+    failed: int
+    error: int
+    skipped: int
+    deselected: int
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What happened: commits in the order of their branches, oldest first."""
+
+    commits: tuple[str, ...]
+    interpreters: tuple[InterpreterFact, ...]
+    runs: tuple[RunFact, ...]
+
+
+def read(sessions: Sessions, since: datetime | None = None) -> Facts:
+    """Read the facts; with *since*, only runs wanted from then on (every interpreter is there all the same)."""
+    with sessions.reading() as session:
+        runs = (_run(row) for row in _run_rows(session))
+        return Facts(
+            tuple(_commits(session)),
+            tuple(_interpreter(row) for row in _interpreter_rows(session)),
+            tuple(run for run in runs if since is None or run.wanted_at >= since),
+        )
+
+
+def gather(sessions: Sessions, since: datetime | None = None, seconds: float = 0.0) -> dict[str, Any]:
+    """Return the object of the design page's contract; *seconds* is how long all of it took.
+
+    With *since*, runs and costs from before it are left out.
+    """
+    return as_object(read(sessions, since), since, seconds)
+
+
+def as_object(facts: Facts, since: datetime | None = None, seconds: float = 0.0) -> dict[str, Any]:
+    """Put *facts* into the shape of the design page's contract."""
+    built = [i for i in facts.interpreters if i.began is not None and (since is None or i.began >= since)]
+    return {
+        "heads": [_head(commit, facts) for commit in facts.commits],
+        "incidents": [],
+        "notices": [],
+        "cost": {"interpreters_built": len(built), "runs": len(facts.runs), "seconds": round(seconds, 1)},
+    }
+
+
+def _head(commit: str, facts: Facts) -> dict[str, Any]:
+    return {
+        "commit": commit,
+        "interpreters": [_interpreter_object(i) for i in facts.interpreters if i.commit == commit],
+        "runs": [_run_object(run) for run in facts.runs if run.commit == commit],
+    }
+
+
+def _interpreter_object(fact: InterpreterFact) -> dict[str, Any]:
+    return {
+        "variant": fact.track.variant,
+        "platform": fact.track.platform,
+        "status": fact.status,
+        "seconds": round(fact.seconds, 1),
+        "artifact": fact.artifact,
+    }
+
+
+def _run_object(fact: RunFact) -> dict[str, Any]:
+    counts = ("collected", "passed", "failed", "error", "skipped", "deselected")
+    return {
+        "project": fact.project,
+        "revision": fact.revision,
+        "track": str(fact.track),
+        "role": fact.role,
+        "worker": fact.worker,
+        "status": fact.status,
+        "seconds": round(fact.seconds, 1),
+        "counts": {name: getattr(fact, name) for name in counts},
+    }
+
+
+def _commits(session: Session) -> Iterable[str]:
+    """Every commit that an interpreter was wanted for, once."""
+    rows = session.scalars(
+        select(Commit.sha)
+        .join(BranchCommit, BranchCommit.commit_id == Commit.id)
+        .where(Commit.id.in_(select(InterpreterRow.commit_id)))
+        .order_by(BranchCommit.branch_id, BranchCommit.position)
+    )
+    return dict.fromkeys(rows)
+
+
+def _interpreter_rows(session: Session) -> Sequence[Row[Any]]:
+    return session.execute(
+        select(InterpreterRow, Commit.sha, Branch.name, Track.variant, Track.platform, ArtifactRow.digest)
+        .join(Commit, Commit.id == InterpreterRow.commit_id)
+        .join(Track, Track.id == InterpreterRow.track_id)
+        .join(Branch, Branch.id == Track.branch_id)
+        .outerjoin(ArtifactRow, ArtifactRow.id == InterpreterRow.artifact_id)
+        .order_by(InterpreterRow.position, InterpreterRow.id)
+    ).all()
+
+
+def _interpreter(row: Row[Any]) -> InterpreterFact:
+    interpreter, sha, branch, variant, platform, digest = row
+    return InterpreterFact(
+        key=interpreter.key,
+        commit=sha,
+        track=TrackName(branch, variant, platform),
+        status=interpreter.status,
+        detail=interpreter.detail,
+        seconds=interpreter.seconds,
+        artifact=digest,
+        began=interpreter.started_at,
+    )
+
+
+def _run_rows(session: Session) -> Sequence[Row[Any]]:
+    return session.execute(
+        select(RunRow, Commit.sha, Branch.name, Track.variant, Track.platform, ProjectRow.name)
+        .join(InterpreterRow, InterpreterRow.id == RunRow.interpreter_id)
+        .join(Commit, Commit.id == InterpreterRow.commit_id)
+        .join(Track, Track.id == RunRow.track_id)
+        .join(Branch, Branch.id == Track.branch_id)
+        .join(ProjectRow, ProjectRow.id == RunRow.project_id)
+        .order_by(RunRow.place, ProjectRow.name, RunRow.id)
+    ).all()
+
+
+def _run(row: Row[Any]) -> RunFact:
+    run, sha, branch, variant, platform, project = row
+    return RunFact(
+        key=run.key,
+        project=project,
+        commit=sha,
+        track=TrackName(branch, variant, platform),
+        role=run.role,
+        state=run.state,
+        status=run.status,
+        detail=run.detail,
+        worker=run.worker,
+        revision=run.revision,
+        seconds=run.seconds,
+        wanted_at=run.wanted_at,
+        collected=run.collected,
+        passed=run.passed,
+        failed=run.failed,
+        error=run.error,
+        skipped=run.skipped,
+        deselected=run.deselected,
+    )

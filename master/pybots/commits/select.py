@@ -1,0 +1,46 @@
+"""Decides which of the commits that a poll found are built."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from pybots.commits.classify import Touches
+
+
+class Selection(StrEnum):
+    """What happens to a commit on a branch."""
+
+    BUILD = "build"
+    INHERIT = "inherit"
+    """Documentation only: its first parent's results are its own, whatever they are."""
+    NOT_BUILT = "not-built"
+    """Superseded by a newer commit while there was no capacity; built when somebody asks."""
+
+
+@dataclass(frozen=True, slots=True)
+class NewCommit:
+    """A commit that the last poll found, and what it touches."""
+
+    sha: str
+    touches: Touches
+
+
+def select(new: Sequence[NewCommit], *, waiting: int, newest_only_beyond: int) -> list[tuple[str, Selection]]:
+    """Return what happens to each of *new*, oldest first, in the same order.
+
+    *waiting* is how many commits of the branch wait to be built already. While they and the new ones that
+    are not documentation only are at most *newest_only_beyond*, all of those are built; beyond it, the
+    newest alone.
+    """
+    buildable = [commit.sha for commit in new if commit.touches is not Touches.DOCUMENTATION]
+    everything = max(waiting, 0) + len(buildable) <= newest_only_beyond
+    chosen = set(buildable if everything else buildable[-1:])
+    return [(commit.sha, _selection(commit, chosen)) for commit in new]
+
+
+def _selection(commit: NewCommit, chosen: set[str]) -> Selection:
+    if commit.touches is Touches.DOCUMENTATION:
+        return Selection.INHERIT
+    return Selection.BUILD if commit.sha in chosen else Selection.NOT_BUILT

@@ -1,0 +1,173 @@
+"""Turns each want into a Buildbot request, once per key, and settles what Buildbot ended without a result."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from buildbot.data import resultspec
+from buildbot.process.properties import Properties
+from buildbot.process.results import CANCELLED, RETRY
+from buildbot.util.service import BuildbotService
+from twisted.internet import defer, task
+from twisted.internet.threads import deferToThread
+from twisted.python import log
+
+from pybots.config.model import FarmConfiguration
+from pybots.farm.names import INTERPRETERS, PROJECT_TESTS
+from pybots.farm.parts import Parts
+from pybots.farm.planning import Planner
+from pybots.farm.requests import apply_requests
+from pybots.interpreters import records as interpreters
+from pybots.interpreters.plan import TrackName
+from pybots.interpreters.records import WantedInterpreter
+from pybots.results.store import record_lost
+from pybots.runs import records as runs
+from pybots.runs.records import WantedRun
+from pybots.runs.status import RunStatus
+from pybots.runs.steps import run_properties
+
+AT_ONCE = 200
+"""Requests made in one round; the rest waits for the next."""
+ROUND_SECONDS = 1.0
+RECONCILE_ROUNDS = 60
+"""Every so many rounds, what was requested is compared with what Buildbot knows."""
+
+
+def interpreter_properties(wanted: WantedInterpreter) -> dict[str, Any]:
+    """Return the properties of the Buildbot request for an interpreter."""
+    track: TrackName = wanted.track
+    return {
+        "interpreter_key": wanted.key,
+        "virtual_builder_name": f"interpreter · {track}",
+        "virtual_builder_tags": ["interpreter", track.branch, track.variant, track.platform],
+        "reason": f"interpreter {wanted.key}",
+    }
+
+
+class Dispatcher(BuildbotService):
+    """The one place from which work is started. Asking twice is harmless: work is claimed by its key."""
+
+    name = "dispatcher"  # type: ignore[assignment]
+    _rounds: task.LoopingCall | None = None
+    _finished: Any = None
+    _round_number = 0
+
+    def reconfigService(self, *, parts: Parts, configuration: FarmConfiguration) -> defer.Deferred[Any]:  # type: ignore[override]
+        """Take over a new configuration."""
+        self.parts = parts
+        self.configuration = configuration
+        self.planner = Planner(parts, configuration)
+        return defer.succeed(None)
+
+    @defer.inlineCallbacks
+    def startService(self) -> Any:
+        """Listen for builds that end, and begin the rounds."""
+        yield super().startService()
+        self._finished = yield self.master.mq.startConsuming(self._build_finished, ("builds", None, "finished"))
+        self._round_number = 0
+        self._rounds = task.LoopingCall(self._round)
+        self._rounds.clock = self.master.reactor
+        self._rounds.start(ROUND_SECONDS, now=False)
+
+    @defer.inlineCallbacks
+    def stopService(self) -> Any:
+        """Begin no new round."""
+        if self._rounds is not None and self._rounds.running:
+            self._rounds.stop()
+        if self._finished is not None:
+            yield self._finished.stopConsuming()
+            self._finished = None
+        yield super().stopService()
+
+    def _round(self) -> defer.Deferred[Any]:
+        done = defer.Deferred.fromCoroutine(self._dispatch())
+        done.addErrback(log.err, "a round of the dispatcher failed; the next one comes as usual")
+        return done
+
+    async def _dispatch(self) -> None:
+        number = self._round_number
+        self._round_number += 1
+        if number % RECONCILE_ROUNDS == 0:
+            await self._reconcile()
+            await deferToThread(self.planner.for_newest)
+        await deferToThread(apply_requests, self.parts, self.planner)
+        wanted_interpreters, wanted_runs = await deferToThread(self._wanted, ["wanted"])
+        await self._ask(wanted_interpreters, wanted_runs)
+
+    def _wanted(self, states: list[str]) -> tuple[list[WantedInterpreter], list[WantedRun]]:
+        with self.parts.sessions.reading() as session:
+            return (
+                interpreters.in_state(session, states, AT_ONCE),
+                runs.in_state(session, states, AT_ONCE),
+            )
+
+    async def _ask(self, wanted_interpreters: list[WantedInterpreter], wanted_runs: list[WantedRun]) -> None:
+        for wanted in wanted_interpreters:
+            name = f"{INTERPRETERS}-{wanted.track.platform}"
+            await self._trigger(name, interpreter_properties(wanted), wanted.track.branch, wanted.commit)
+        for run in wanted_runs:
+            await self._trigger(f"{PROJECT_TESTS}-{run.track.platform}", run_properties(run), run.track.branch, None)
+        if wanted_interpreters or wanted_runs:
+            await deferToThread(self._note_requested, wanted_interpreters, wanted_runs)
+
+    def _note_requested(self, wanted_interpreters: list[WantedInterpreter], wanted_runs: list[WantedRun]) -> None:
+        with self.parts.sessions.writing() as session:
+            interpreters.mark_requested(session, [wanted.key for wanted in wanted_interpreters])
+            runs.mark_requested(session, [run.key for run in wanted_runs])
+
+    async def _trigger(self, scheduler: str, properties: dict[str, Any], branch: str, commit: str | None) -> None:
+        triggerable = self.master.scheduler_manager.namedServices.get(scheduler)
+        if triggerable is None:
+            # A platform that no worker has any more: the want waits until one has it again.
+            return
+        given = Properties()
+        given.update(properties, "dispatcher")
+        stamp = {"codebase": "", "repository": "", "project": "", "branch": branch, "revision": commit}
+        ids, ended = triggerable.trigger(waited_for=False, sourcestamps=[stamp], set_props=given)
+        # How it ended is saved by the build's own steps; the trigger's view of it is not needed.
+        ended.addBoth(lambda _: None)
+        await ids
+
+    async def _reconcile(self) -> None:
+        """Ask again for what was requested or running and is unknown to Buildbot: a master that was killed."""
+        live = await self._live_keys()
+        lost_interpreters, lost_runs = await deferToThread(self._wanted, ["requested", "running"])
+        await self._ask(
+            [wanted for wanted in lost_interpreters if wanted.key not in live],
+            [run for run in lost_runs if run.key not in live],
+        )
+
+    async def _live_keys(self) -> set[str]:
+        live = {*self.parts.building.values(), *self.parts.running.values()}
+        requests = await self.master.data.get(
+            ("buildrequests",), filters=[resultspec.Filter("complete", "eq", [False])]
+        )
+        for request in requests:
+            properties = await self.master.data.get(("buildsets", request["buildsetid"], "properties"))
+            for name in ("interpreter_key", "run_key"):
+                if name in properties:
+                    live.add(properties[name][0])
+        return live
+
+    def _build_finished(self, _routing_key: Any, build: dict[str, Any]) -> None:
+        settled = defer.Deferred.fromCoroutine(self._settle(build))
+        settled.addErrback(log.err, f"build {build['buildid']} could not be settled; reconciling will")
+
+    async def _settle(self, build: dict[str, Any]) -> None:
+        """Save the end of work that Buildbot stopped, unless it is retried or its own step saved it."""
+        interpreter = self.parts.building.pop(build["buildid"], None)
+        run = self.parts.running.pop(build["buildid"], None)
+        if build["results"] == RETRY:
+            return
+        detail = f"Buildbot's build {build['buildid']} ended without a result: {build['state_string']}"
+        cancelled = build["results"] == CANCELLED
+        if interpreter is not None:
+            await deferToThread(self._give_up_interpreter, interpreter, cancelled, detail)
+        if run is not None:
+            status = RunStatus.CANCELLED if cancelled else RunStatus.FARM_ERROR
+            await deferToThread(record_lost, self.parts.sessions, run, status, detail, self.parts.clock())
+
+    def _give_up_interpreter(self, key: str, cancelled: bool, detail: str) -> None:
+        status = RunStatus.CANCELLED if cancelled else RunStatus.FARM_ERROR
+        with self.parts.sessions.writing() as session:
+            interpreters.finish_without_result(session, key, status, detail, self.parts.clock())

@@ -1,0 +1,56 @@
+"""Takes a branch's new commits in: classify, select, and save commits and wants in one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from pybots.commits import store
+from pybots.commits.history import CommitFacts
+from pybots.commits.mirror import BranchRewritten, Mirror
+from pybots.commits.select import NewCommit, Selection, select
+from pybots.config.model import FarmConfiguration
+from pybots.database.engine import Sessions
+from pybots.farm.parts import all_tracks
+from pybots.interpreters import records
+
+COMMITS_AT_ONCE = 500
+"""More new commits than this are taken in over several rounds."""
+
+
+def take_in_branch(
+    sessions: Sessions, mirror: Mirror, configuration: FarmConfiguration, branch: str, now: datetime
+) -> int:
+    """Take in what is new on *branch* of the fetched *mirror*; return how many commits were new."""
+    with sessions.reading() as session:
+        known = store.head_of(session, branch)
+        waiting = records.waiting(session, branch)
+    limit = COMMITS_AT_ONCE if known else configuration.trunk.first_commits
+    try:
+        facts = mirror.new_commits(branch, known, limit)
+    except BranchRewritten as rewritten:
+        # What the two histories share stays; what came after it was another history's, and is kept as seen.
+        with sessions.writing() as session:
+            store.rewind(session, branch, rewritten.fork)
+        facts = mirror.new_commits(branch, rewritten.fork, COMMITS_AT_ONCE if rewritten.fork else limit)
+    names = [name for name in all_tracks(configuration) if name.branch == branch]
+    selections = choose(facts, known is None, waiting, configuration.trunk.newest_only_beyond)
+    with sessions.writing() as session:
+        store.take_in(session, branch, facts, selections, now)
+        records.want(session, names, now)
+    return len(facts)
+
+
+def choose(
+    facts: Sequence[CommitFacts], first_seen: bool, waiting: int, newest_only_beyond: int
+) -> list[tuple[str, Selection]]:
+    """Return what happens to each of *facts*; the first commits of a new branch must have one that is built."""
+    selections = select(
+        [NewCommit(fact.sha, fact.touches) for fact in facts],
+        waiting=waiting,
+        newest_only_beyond=newest_only_beyond,
+    )
+    if first_seen and selections and not any(kind is Selection.BUILD for _, kind in selections):
+        # Documentation alone, and nothing before it from which it could inherit.
+        selections[0] = (selections[0][0], Selection.BUILD)
+    return selections

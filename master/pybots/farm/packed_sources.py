@@ -1,0 +1,60 @@
+"""Packs a recipe's local folder into an archive named by its digest, so that workers can fetch it."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import io
+import os
+import tarfile
+from pathlib import Path
+
+LEFT_OUT = frozenset({".git", ".hg", ".tox", ".venv", "__pycache__", ".pytest_cache", "node_modules"})
+MAXIMUM_BYTES = 200_000_000
+
+
+class FolderTooLarge(Exception):
+    """A recipe's folder holds more than the farm hands out."""
+
+
+def pack_folder(folder: Path, target_folder: Path) -> str:
+    """Write *folder* to TARGET_FOLDER/SHA256.tar.gz and return the digest; the same content has the same one."""
+    buffer = io.BytesIO()
+    # Neither name nor time in the header: they would make each packing differ.
+    with (
+        gzip.GzipFile(fileobj=buffer, mode="wb", mtime=0, filename="") as compressed,
+        tarfile.open(fileobj=compressed, mode="w", format=tarfile.PAX_FORMAT) as archive,
+    ):
+        total = 0
+        for path in _files(folder):
+            info = archive.gettarinfo(str(path), arcname=f"source/{path.relative_to(folder).as_posix()}")
+            info.uid = info.gid = 0
+            info.uname = info.gname = ""
+            info.mtime = 0
+            info.mode = 0o755 if info.mode & 0o100 else 0o644
+            total += info.size
+            if total > MAXIMUM_BYTES:
+                msg = f"{folder} holds more than {MAXIMUM_BYTES} bytes"
+                raise FolderTooLarge(msg)
+            if info.issym():
+                archive.addfile(info)
+            else:
+                with path.open("rb") as stream:
+                    archive.addfile(info, stream)
+    content = buffer.getvalue()
+    digest = hashlib.sha256(content).hexdigest()
+    target_folder.mkdir(parents=True, exist_ok=True)
+    target = target_folder / f"{digest}.tar.gz"
+    if not target.exists():
+        temporary = target.with_suffix(f".{os.getpid()}.part")
+        temporary.write_bytes(content)
+        os.replace(temporary, target)
+    return digest
+
+
+def _files(folder: Path) -> list[Path]:
+    found = []
+    for parent, folders, names in os.walk(folder):
+        folders[:] = sorted(set(folders) - LEFT_OUT)
+        found += [Path(parent, name) for name in sorted(names)]
+    return [path for path in found if path.is_symlink() or path.is_file()]

@@ -1,0 +1,148 @@
+"""Asks the registry what runs on an interpreter, and saves the runs as wanted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pybots_worker.contract import ArchiveSource, Source
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from pybots.config.model import FarmConfiguration
+from pybots.database import conditions
+from pybots.database.tables import ArtifactRow, InterpreterRow, RunRow, Track
+from pybots.farm.addresses import addresses_of, packages_of
+from pybots.farm.packed_sources import FolderTooLarge, pack_folder
+from pybots.farm.parts import Parts
+from pybots.interpreters import records as interpreters
+from pybots.registry.read import read_registry
+from pybots.registry.registry import Registered, Registry
+from pybots.registry.store import save_registry
+from pybots.runs import records as runs
+from pybots.runs.plan import source_of, specification_for
+from pybots.runs.records import WantedRun
+from pybots.runs.schedule import run_key, runs_on
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A recipe, and where a worker finds its source."""
+
+    registered: Registered
+    source: Source
+
+
+class Planner:
+    """Plans the subject runs of registered projects; everything it saves, it saves once per key."""
+
+    def __init__(self, parts: Parts, configuration: FarmConfiguration) -> None:
+        self.parts = parts
+        self.configuration = configuration
+        self.addresses = addresses_of(configuration)
+
+    def registry(self) -> Registry:
+        """Read the recipes as they are now, and save what became of them."""
+        registry = read_registry(self.parts.folder.relative(self.configuration.registry.folder))
+        with self.parts.sessions.writing() as session:
+            save_registry(session, registry, self.parts.clock())
+        return registry
+
+    def for_interpreter(self, key: str) -> list[WantedRun]:
+        """Plan the first run of every project on the interpreter *key*, as requested by the caller."""
+        offers = self._offers()
+        with self.parts.sessions.writing() as session:
+            row = session.scalars(select(InterpreterRow).where(InterpreterRow.key == key)).one()
+            return self._plan(session, offers, row, again=False, state="requested")
+
+    def for_newest(self) -> list[WantedRun]:
+        """Plan what the newest proven interpreter of each track has not run: a recipe that is new, say."""
+        return self._on_newest(again=False)
+
+    def again(self) -> list[WantedRun]:
+        """Plan one more run of every project on the newest proven interpreter of each track."""
+        return self._on_newest(again=True)
+
+    def _on_newest(self, *, again: bool) -> list[WantedRun]:
+        offers = self._offers()
+        planned: list[WantedRun] = []
+        with self.parts.sessions.writing() as session:
+            for track_id in session.scalars(select(Track.id)).all():
+                row = interpreters.newest_proven(session, track_id)
+                if row is not None:
+                    planned += self._plan(session, offers, row, again=again, state="wanted")
+        return planned
+
+    def _plan(
+        self, session: Session, offers: list[Offer], row: InterpreterRow, *, again: bool, state: str
+    ) -> list[WantedRun]:
+        if row.artifact_id is None:
+            return []
+        track = interpreters.track_name(session, row.track_id)
+        planned = []
+        for offer in offers:
+            if not runs_on(offer.registered.recipe, track):
+                continue
+            wanted = self._plan_run(session, offer, row, again=again, state=state)
+            if wanted is not None:
+                planned.append(wanted)
+        return planned
+
+    def _plan_run(
+        self, session: Session, offer: Offer, row: InterpreterRow, *, again: bool, state: str
+    ) -> WantedRun | None:
+        project = offer.registered.recipe.project.name
+        serial = runs.next_serial(session, project, row)
+        if serial and (not again or self._unfinished(session, project, row, serial)):
+            return None
+        artifact = session.get_one(ArtifactRow, row.artifact_id)
+        specification = specification_for(
+            offer.registered,
+            key=run_key(project, row.key, serial),
+            source=offer.source,
+            interpreter=self.addresses.interpreter(artifact.digest, artifact.archive_sha256),
+            packages=packages_of(self.configuration, self.addresses),
+        )
+        return runs.plan(
+            session,
+            specification=specification,
+            interpreter=row,
+            serial=serial,
+            state=state,
+            now=self.parts.clock(),
+        )
+
+    def _unfinished(self, session: Session, project: str, row: InterpreterRow, serial: int) -> bool:
+        newest = session.scalars(
+            select(RunRow.state).where(RunRow.key == run_key(project, row.key, serial - 1))
+        ).one_or_none()
+        return newest != "finished"
+
+    def _offers(self) -> list[Offer]:
+        """Return what can run, with its source; folders are packed here, before any transaction begins."""
+        offers = []
+        for registered in self.registry().recipes.values():
+            name = f"source of {registered.recipe.project.name}"
+            try:
+                source = source_of(registered.recipe, folder_archive=self._archive(registered))
+            except (OSError, FolderTooLarge) as error:
+                self._degraded(name, f"{registered.file}: its folder cannot be packed: {error}")
+                continue
+            if registered.recipe.source.path:
+                self._well(name)
+            offers.append(Offer(registered, source))
+        return offers
+
+    def _archive(self, registered: Registered) -> ArchiveSource | None:
+        path = registered.recipe.source.path
+        if not path:
+            return None
+        folder = (registered.file.parent / path).resolve(strict=True)
+        return self.addresses.source(pack_folder(folder, self.parts.folder.sources))
+
+    def _degraded(self, name: str, text: str) -> None:
+        with self.parts.sessions.writing() as session:
+            conditions.begin(session, name, text, self.parts.clock())
+
+    def _well(self, name: str) -> None:
+        with self.parts.sessions.writing() as session:
+            conditions.end(session, name)

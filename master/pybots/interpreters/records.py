@@ -1,0 +1,204 @@
+"""Talks to the results database about interpreters: what is wanted, under way, finished, inherited."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from pybots_worker.contract import InterpreterResult, InterpreterStatus
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from pybots.commits.select import Selection
+from pybots.database.tables import ArtifactRow, Branch, BranchCommit, Commit, InterpreterRow, Track
+from pybots.interpreters.plan import TrackName, interpreter_key
+
+INHERITED = "inherited"
+LOST = "worker-lost"
+
+
+@dataclass(frozen=True, slots=True)
+class WantedInterpreter:
+    """An interpreter that the dispatcher has to ask Buildbot for."""
+
+    key: str
+    commit: str
+    track: TrackName
+
+
+def track_row(session: Session, name: TrackName) -> Track:
+    """Return the row of the track *name*, made where it is missing; its branch must exist."""
+    branch = session.scalars(select(Branch).where(Branch.name == name.branch)).one()
+    row = session.scalars(
+        select(Track).where(
+            Track.branch_id == branch.id, Track.variant == name.variant, Track.platform == name.platform
+        )
+    ).one_or_none()
+    if row is None:
+        row = Track(branch_id=branch.id, variant=name.variant, platform=name.platform)
+        session.add(row)
+        session.flush()
+    return row
+
+
+def track_name(session: Session, track_id: int) -> TrackName:
+    """Return the names behind a track's number."""
+    track = session.get_one(Track, track_id)
+    return TrackName(session.get_one(Branch, track.branch_id).name, track.variant, track.platform)
+
+
+def want(session: Session, tracks: Iterable[TrackName], now: datetime) -> list[str]:
+    """Make the rows that the selections of each track's branch call for; return the keys newly wanted.
+
+    A commit to be built becomes a want; one that inherits gets a row of its own that points to the nearest
+    ancestor's interpreter. What is there already stays as it is.
+    """
+    wanted: list[str] = []
+    for name in tracks:
+        track = track_row(session, name)
+        wanted += _want_on_track(session, name, track, now)
+    return wanted
+
+
+def _want_on_track(session: Session, name: TrackName, track: Track, now: datetime) -> list[str]:
+    known = select(InterpreterRow.commit_id).where(InterpreterRow.track_id == track.id)
+    missing = session.execute(
+        select(BranchCommit.position, BranchCommit.selection, Commit)
+        .join(Commit, Commit.id == BranchCommit.commit_id)
+        .where(
+            BranchCommit.branch_id == track.branch_id,
+            BranchCommit.selection.in_([Selection.BUILD, Selection.INHERIT]),
+            BranchCommit.commit_id.not_in(known),
+        )
+        .order_by(BranchCommit.position)
+    ).all()
+    wanted = []
+    for position, selection, commit in missing:
+        row = InterpreterRow(
+            key=interpreter_key(name, commit.sha),
+            track_id=track.id,
+            commit_id=commit.id,
+            position=position,
+            state="wanted",
+            wanted_at=now,
+        )
+        if selection == Selection.INHERIT:
+            _inherit(session, row, now)
+        else:
+            wanted.append(row.key)
+        session.add(row)
+        session.flush()
+    return wanted
+
+
+def _inherit(session: Session, row: InterpreterRow, now: datetime) -> None:
+    ancestor = session.scalars(
+        select(InterpreterRow)
+        .where(InterpreterRow.track_id == row.track_id, InterpreterRow.position < row.position)
+        .order_by(InterpreterRow.position.desc())
+        .limit(1)
+    ).one_or_none()
+    row.state, row.status, row.finished_at = "finished", INHERITED, now
+    if ancestor is not None:
+        row.inherited_from_id = ancestor.inherited_from_id or ancestor.id
+
+
+def waiting(session: Session, branch: str) -> int:
+    """Return how many commits of *branch* still wait for, or are in, a build."""
+    return session.scalar(
+        select(func.count(func.distinct(InterpreterRow.commit_id)))
+        .join(Track, Track.id == InterpreterRow.track_id)
+        .join(Branch, Branch.id == Track.branch_id)
+        .where(Branch.name == branch, InterpreterRow.state != "finished")
+    ) or 0
+
+
+def in_state(session: Session, states: Sequence[str], limit: int) -> list[WantedInterpreter]:
+    """Return at most *limit* interpreters in one of *states*, the longest waiting first."""
+    rows = session.execute(
+        select(InterpreterRow.key, InterpreterRow.track_id, Commit.sha)
+        .join(Commit, Commit.id == InterpreterRow.commit_id)
+        .where(InterpreterRow.state.in_(states))
+        .order_by(InterpreterRow.id)
+        .limit(limit)
+    ).all()
+    return [WantedInterpreter(key, sha, track_name(session, track_id)) for key, track_id, sha in rows]
+
+
+def claim(session: Session, key: str, worker: str, build: int, now: datetime) -> WantedInterpreter | None:
+    """Take the work on the interpreter *key* for *worker*; None where it is finished already."""
+    row = session.scalars(select(InterpreterRow).where(InterpreterRow.key == key)).one_or_none()
+    if row is None or row.state == "finished":
+        return None
+    row.state, row.worker, row.buildbot_build = "running", worker, build
+    row.started_at, row.attempts = now, row.attempts + 1
+    commit = session.get_one(Commit, row.commit_id)
+    return WantedInterpreter(key, commit.sha, track_name(session, row.track_id))
+
+
+def attempts(session: Session, key: str) -> int:
+    """Return how often work on the interpreter *key* was begun."""
+    return session.scalar(select(InterpreterRow.attempts).where(InterpreterRow.key == key)) or 0
+
+
+def finish(session: Session, result: InterpreterResult, now: datetime) -> bool:
+    """Save how the interpreter ended, with its artifact; False where it had ended before."""
+    row = session.scalars(select(InterpreterRow).where(InterpreterRow.key == result.key)).one_or_none()
+    if row is None or row.state == "finished":
+        return False
+    row.state, row.status, row.finished_at = "finished", result.status.value, now
+    row.seconds, row.detail, row.log_tail = result.seconds, result.detail, result.log_tail
+    row.clean_build, row.fell_back = result.clean_build, result.fell_back
+    row.phases = json.dumps([phase.model_dump() for phase in result.phases])
+    row.proof = result.proof.model_dump_json() if result.proof else ""
+    if result.status is InterpreterStatus.PROVEN and result.artifact is not None:
+        row.artifact_id = _artifact_row(session, result, now).id
+    return True
+
+
+def _artifact_row(session: Session, result: InterpreterResult, now: datetime) -> ArtifactRow:
+    artifact = result.artifact
+    assert artifact is not None
+    row = session.scalars(select(ArtifactRow).where(ArtifactRow.digest == artifact.digest)).one_or_none()
+    if row is None:
+        row = ArtifactRow(digest=artifact.digest)
+        session.add(row)
+    # The same content packed again may compress differently: what is in the store now is what counts.
+    row.archive_sha256, row.archive_bytes = artifact.archive_sha256, artifact.archive_bytes
+    row.tree_bytes, row.stored_at = artifact.tree_bytes, now
+    session.flush()
+    return row
+
+
+def finish_without_result(session: Session, key: str, status: str, detail: str, now: datetime) -> bool:
+    """Save that the interpreter *key* ended and no worker said how; False where it had ended before."""
+    row = session.scalars(select(InterpreterRow).where(InterpreterRow.key == key)).one_or_none()
+    if row is None or row.state == "finished":
+        return False
+    row.state, row.status, row.detail, row.finished_at = "finished", status, detail[:500], now
+    return True
+
+
+def mark_requested(session: Session, keys: Iterable[str]) -> None:
+    """Note that Buildbot has been asked for the interpreters *keys*."""
+    rows = session.scalars(
+        select(InterpreterRow).where(InterpreterRow.key.in_(list(keys)), InterpreterRow.state == "wanted")
+    )
+    for row in rows:
+        row.state = "requested"
+
+
+def newest_proven(session: Session, track_id: int) -> InterpreterRow | None:
+    """Return the newest interpreter on a track that was proven, with an artifact."""
+    return session.scalars(
+        select(InterpreterRow)
+        .where(
+            InterpreterRow.track_id == track_id,
+            InterpreterRow.status == InterpreterStatus.PROVEN.value,
+            InterpreterRow.artifact_id.is_not(None),
+        )
+        .order_by(InterpreterRow.position.desc())
+        .limit(1)
+    ).one_or_none()

@@ -1,0 +1,204 @@
+"""Buildbot steps that have an interpreter made on a worker and take it into the store."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from buildbot.process.buildstep import BuildStep
+from buildbot.process.results import FAILURE, SKIPPED, SUCCESS
+from buildbot.steps.shell import ShellCommand
+from buildbot.steps.transfer import FileUpload, StringDownload
+from pybots_worker.contract import (
+    RESULT_FILE,
+    SPECIFICATION_FILE,
+    InterpreterResult,
+    InterpreterSpecification,
+    InterpreterStatus,
+)
+from twisted.internet.threads import deferToThread
+
+from pybots.database.engine import Sessions
+from pybots.interpreters import records
+from pybots.interpreters.artifact_store import ArtifactStore
+from pybots.interpreters.records import WantedInterpreter
+
+RESULT_BYTES = 8 << 20
+ARTIFACT_BYTES = 2 << 30
+# Larger blocks break the connection: 4 MiB raises in the step (docs/decisions/0001).
+BLOCK_BYTES = 256 << 10
+MAXIMUM_ATTEMPTS = 3
+"""The first one, and two after a lost worker."""
+WORK_FOLDER = "job"
+CACHE_FOLDER = "../../cache"
+
+Clock = Callable[[], datetime]
+
+
+def upload(source: str, target: Path, maximum_bytes: int) -> FileUpload:
+    """Return the step that brings the file *source* of the work folder to *target*, at most so large."""
+    return FileUpload(
+        workersrc=source,
+        masterdest=str(target),
+        maxsize=maximum_bytes,
+        blocksize=BLOCK_BYTES,
+        name=f"upload {source}",
+        haltOnFailure=True,
+    )
+
+
+def work(verb: str, specification: str, incoming: Path, maximum_seconds: float) -> list[BuildStep]:
+    """Return the steps that hand *specification* to `pybots-worker VERB` and bring its result to *incoming*."""
+    incoming.mkdir(parents=True, exist_ok=True)
+    return [
+        StringDownload(specification, workerdest=SPECIFICATION_FILE, name="specification", haltOnFailure=True),
+        ShellCommand(
+            command=["pybots-worker", verb, ".", "--cache", CACHE_FOLDER],
+            name=verb,
+            # The worker has limits of its own for every part; this one is for a worker that has gone mad.
+            timeout=None,
+            maxTime=int(maximum_seconds),
+            sigtermTime=30,
+            haltOnFailure=True,
+            logEnviron=False,
+        ),
+        upload(RESULT_FILE, incoming / RESULT_FILE, RESULT_BYTES),
+    ]
+
+
+class MakeInterpreter(BuildStep):
+    """Claims the interpreter named by the property `interpreter_key`, and adds the steps that make it."""
+
+    name = "claim"
+    haltOnFailure = True
+
+    def __init__(
+        self,
+        sessions: Sessions,
+        store: ArtifactStore,
+        incoming: Path,
+        clock: Clock,
+        under_way: dict[int, str],
+        specify: Callable[[WantedInterpreter], InterpreterSpecification],
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.sessions = sessions
+        self.store = store
+        self.incoming = incoming
+        self.clock = clock
+        self.under_way = under_way
+        self.specify = specify
+
+    async def run(self) -> int:
+        """Add the steps, or end the build at once where the work is done already."""
+        key = str(self.getProperty("interpreter_key"))
+        worker = str(self.getProperty("workername"))
+        claimed: WantedInterpreter | str = "in another build's hands"
+        if key not in self.under_way.values():
+            claimed = await deferToThread(self._claim, key, worker, self.build.buildid)
+        if isinstance(claimed, str):
+            self.descriptionDone = claimed
+            self.build.terminate = True
+            return SKIPPED
+        self.under_way[self.build.buildid] = key
+        specification = self.specify(claimed)
+        incoming = self.incoming / f"build-{self.build.buildid}"
+        seconds = 10 * specification.step_seconds
+        self.build.addStepsAfterCurrentStep([
+            *work("build", specification.model_dump_json(), incoming, seconds),
+            TakeInInterpreter(self.sessions, self.store, incoming, self.clock, key),
+        ])
+        return SUCCESS
+
+    def _claim(self, key: str, worker: str, build: int) -> WantedInterpreter | str:
+        with self.sessions.writing() as session:
+            if records.attempts(session, key) >= MAXIMUM_ATTEMPTS:
+                detail = f"given up after {MAXIMUM_ATTEMPTS} attempts that no worker finished"
+                records.finish_without_result(session, key, records.LOST, detail, self.clock())
+                return detail
+            return records.claim(session, key, worker, build, self.clock()) or "finished already"
+
+
+class TakeInInterpreter(BuildStep):
+    """Reads a worker's result; brings a proven artifact into the store, and saves how it ended."""
+
+    name = "take in"
+    haltOnFailure = True
+
+    def __init__(
+        self, sessions: Sessions, store: ArtifactStore, incoming: Path, clock: Clock, key: str, **kwargs: Any
+    ) -> None:
+        super().__init__(**kwargs)
+        self.sessions = sessions
+        self.store = store
+        self.incoming = incoming
+        self.clock = clock
+        self.key = key
+
+    async def run(self) -> int:
+        """Save a failure at once; have a proven artifact uploaded first."""
+        result = await deferToThread(self._read)
+        if result.status is InterpreterStatus.PROVEN and result.artifact is not None:
+            archive = self.incoming / "artifact"
+            self.build.addStepsAfterCurrentStep([
+                upload(result.artifact.archive, archive, ARTIFACT_BYTES),
+                SaveInterpreter(self.sessions, self.store, archive, self.clock, result),
+            ])
+            return SUCCESS
+        await deferToThread(self._save, result)
+        self.descriptionDone = f"{result.status}: {result.detail}"
+        return FAILURE
+
+    def _read(self) -> InterpreterResult:
+        result = InterpreterResult.model_validate_json((self.incoming / RESULT_FILE).read_bytes())
+        if result.key != self.key:
+            msg = f"the worker was asked for {self.key} and answered for {result.key}"
+            raise ValueError(msg)
+        if result.artifact is not None and "/" in result.artifact.archive:
+            msg = f"the artifact's file is not beside the result: {result.artifact.archive!r}"
+            raise ValueError(msg)
+        return result
+
+    def _save(self, result: InterpreterResult) -> None:
+        with self.sessions.writing() as session:
+            records.finish(session, result, self.clock())
+        shutil.rmtree(self.incoming, ignore_errors=True)
+
+
+class SaveInterpreter(BuildStep):
+    """Moves an uploaded artifact into the store and saves the interpreter as proven."""
+
+    name = "store"
+    haltOnFailure = True
+
+    def __init__(
+        self,
+        sessions: Sessions,
+        store: ArtifactStore,
+        archive: Path,
+        clock: Clock,
+        result: InterpreterResult,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.sessions = sessions
+        self.store = store
+        self.archive = archive
+        self.clock = clock
+        self.result = result
+
+    async def run(self) -> int:
+        """Store the file first and the row second: a row never names an artifact that is not there."""
+        await deferToThread(self._save)
+        return SUCCESS
+
+    def _save(self) -> None:
+        assert self.result.artifact is not None
+        self.store.take_in(self.archive, self.result.artifact)
+        with self.sessions.writing() as session:
+            records.finish(session, self.result, self.clock())
+        shutil.rmtree(self.archive.parent, ignore_errors=True)

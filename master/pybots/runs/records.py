@@ -1,0 +1,103 @@
+"""Talks to the results database about runs: what is wanted, who works on it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from pybots_worker.contract import RunSpecification
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from pybots.database.tables import PLACES_PER_COMMIT, InterpreterRow, ProjectRow, RunRow
+from pybots.interpreters.plan import TrackName
+from pybots.interpreters.records import track_name
+from pybots.runs.schedule import run_key
+
+
+@dataclass(frozen=True, slots=True)
+class WantedRun:
+    """A run that the dispatcher has to ask Buildbot for."""
+
+    key: str
+    project: str
+    track: TrackName
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimedRun:
+    """A run that a worker may begin."""
+
+    specification: RunSpecification
+    attempts: int
+
+
+def next_serial(session: Session, project: str, interpreter: InterpreterRow) -> int:
+    """Return how many runs of *project* there are on *interpreter*, which is the next one's serial number."""
+    return session.scalar(
+        select(func.count())
+        .select_from(RunRow)
+        .join(ProjectRow, ProjectRow.id == RunRow.project_id)
+        .where(ProjectRow.name == project, RunRow.interpreter_id == interpreter.id)
+    ) or 0
+
+
+def plan(
+    session: Session,
+    *,
+    specification: RunSpecification,
+    interpreter: InterpreterRow,
+    serial: int,
+    state: str,
+    now: datetime,
+) -> WantedRun | None:
+    """Save a subject run as wanted (or `requested`); None where a run of that key exists already."""
+    key = run_key(specification.project, interpreter.key, serial)
+    if session.scalar(select(RunRow.id).where(RunRow.key == key)) is not None:
+        return None
+    project = session.scalars(select(ProjectRow).where(ProjectRow.name == specification.project)).one()
+    session.add(
+        RunRow(
+            key=key,
+            project_id=project.id,
+            track_id=interpreter.track_id,
+            interpreter_id=interpreter.id,
+            place=interpreter.position * PLACES_PER_COMMIT + serial,
+            role="subject",
+            state=state,
+            specification=specification.model_dump_json(),
+            deselected=len(specification.deselected),
+            wanted_at=now,
+        )
+    )
+    session.flush()
+    return WantedRun(key, specification.project, track_name(session, interpreter.track_id))
+
+
+def in_state(session: Session, states: Sequence[str], limit: int) -> list[WantedRun]:
+    """Return at most *limit* runs in one of *states*, the longest waiting first."""
+    rows = session.execute(
+        select(RunRow.key, RunRow.track_id, ProjectRow.name)
+        .join(ProjectRow, ProjectRow.id == RunRow.project_id)
+        .where(RunRow.state.in_(states))
+        .order_by(RunRow.id)
+        .limit(limit)
+    ).all()
+    return [WantedRun(key, name, track_name(session, track_id)) for key, track_id, name in rows]
+
+
+def claim(session: Session, key: str, worker: str, build: int, now: datetime) -> ClaimedRun | None:
+    """Take the run *key* for *worker*; None where it is finished already."""
+    row = session.scalars(select(RunRow).where(RunRow.key == key)).one_or_none()
+    if row is None or row.state == "finished":
+        return None
+    row.state, row.worker, row.buildbot_build = "running", worker, build
+    row.started_at, row.attempts = now, row.attempts + 1
+    return ClaimedRun(RunSpecification.model_validate_json(row.specification), row.attempts)
+
+
+def mark_requested(session: Session, keys: Iterable[str]) -> None:
+    """Note that Buildbot has been asked for the runs *keys*."""
+    for row in session.scalars(select(RunRow).where(RunRow.key.in_(list(keys)), RunRow.state == "wanted")):
+        row.state = "requested"

@@ -1,0 +1,105 @@
+"""Decides what the grid of projects by tracks says."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+from pybots.site.facts import Cell, Counts, Project, Run, Track
+from pybots.site.words import Mark, Word, of_run
+
+_NOT_RUN = Word("not run yet", Mark.NONE, "No run has finished on this track yet.")
+_NOT_ASKED = Word("not asked for", Mark.NONE, "The project's recipe does not ask for this track.")
+_EMPTY = Cell(None, None)
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """One cell of the grid: the word and mark of the newest finished run, its numbers, where it leads."""
+
+    track: Track
+    word: Word
+    counts: str
+    run: Run | None
+    """The newest finished run; where there is none, the one under way."""
+    under_way: Run | None
+    """Newer than `run`, and not finished."""
+    asked: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One project's row of the grid."""
+
+    project: Project
+    boxes: tuple[Box, ...]
+
+    @property
+    def settled(self) -> bool:
+        """Whether there is nothing in this row to look at."""
+        return all(box.word.mark in {Mark.GOOD, Mark.NONE, Mark.WAITING} for box in self.boxes)
+
+
+@dataclass(frozen=True, slots=True)
+class Heading:
+    """A branch, or a variant within it, and over how many columns it stands."""
+
+    text: str
+    columns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """Projects by tracks."""
+
+    branches: tuple[Heading, ...]
+    variants: tuple[Heading, ...]
+    tracks: tuple[Track, ...]
+    lines: tuple[Line, ...]
+
+    @property
+    def boxes(self) -> tuple[Box, ...]:
+        """Every cell, row by row."""
+        return tuple(box for line in self.lines for box in line.boxes)
+
+
+def arrange(
+    projects: Sequence[Project], tracks: Sequence[Track], cells: Mapping[tuple[str, str], Cell]
+) -> Grid:
+    """Return the grid of every project that is registered or has results, on every track."""
+    shown = [project for project in projects if project.registered or project.problem]
+    lines = [
+        Line(project, tuple(box(project, track, cells.get((project.name, track.name), _EMPTY)) for track in tracks))
+        for project in shown
+    ]
+    by_branch = [(name, len(list(group))) for name, group in groupby(tracks, key=lambda track: track.branch)]
+    by_variant = groupby(tracks, key=lambda track: (track.branch, track.variant))
+    return Grid(
+        branches=tuple(Heading(name, columns) for name, columns in by_branch),
+        variants=tuple(Heading(key[1], len(list(group))) for key, group in by_variant),
+        tracks=tuple(tracks),
+        lines=tuple(lines),
+    )
+
+
+def box(project: Project, track: Track, cell: Cell) -> Box:
+    """Return what the cell of *project* on *track* says."""
+    asked = track.name in project.tracks
+    if cell.newest:
+        word = of_run(cell.newest.state, cell.newest.status)
+        return Box(track, word, numbers(cell.newest.status, cell.newest.counts), cell.newest, cell.under_way, asked)
+    if cell.under_way:
+        return Box(track, of_run(cell.under_way.state, ""), "", cell.under_way, None, asked)
+    return Box(track, _NOT_RUN if asked else _NOT_ASKED, "", None, None, asked)
+
+
+def numbers(status: str, counts: Counts) -> str:
+    """Return a run's numbers in a few words: `1,346 tests`, `3 of 1,346`, `12 of 340 so far`."""
+    if not counts.collected:
+        return ""
+    if status == "passed" and counts.passed == 0:
+        return f"all {counts.collected:,} skipped"
+    if counts.bad:
+        return f"{counts.bad:,} of {counts.collected:,}"
+    return f"{counts.collected:,} tests" if status == "passed" else f"{counts.collected:,} tests reported"

@@ -1,0 +1,55 @@
+"""Talks to the results database before anybody else: is it there, and can it be read?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+from sqlalchemy import inspect
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session
+
+from pybots.config import last_good
+from pybots.config.folder import FarmFolder
+from pybots.config.model import DatabaseSection, FarmSection, SiteSection
+from pybots.database.engine import Sessions, open_engine
+from pybots.database.tables import Base
+
+T = TypeVar("T")
+
+
+class NotStartedError(Exception):
+    """There is no results database yet: the farm was never started."""
+
+
+class UnreadableError(Exception):
+    """The results database is there, but cannot be read."""
+
+
+def reading(sessions: Sessions, read: Callable[[Session], T]) -> T:
+    """Return *read* of a short session; the database is never made, changed or migrated.
+
+    Raises NotStartedError where the file or a table is missing, UnreadableError where a query fails.
+    """
+    engine = sessions.engine
+    if engine.dialect.name == "sqlite" and engine.url.database not in {None, "", ":memory:"}:
+        # SQLite would make an empty file, and the master would find a database without tables.
+        if not Path(str(engine.url.database)).is_file():
+            raise NotStartedError
+    try:
+        with sessions.reading() as session:
+            return read(session)
+    except SQLAlchemyError as error:
+        if _tables_missing(sessions):
+            raise NotStartedError from error
+        message = f"the results database cannot be read: {str(error).splitlines()[0]}"
+        raise UnreadableError(message) from error
+
+
+def _tables_missing(sessions: Sessions) -> bool:
+    try:
+        there = set(inspect(sessions.engine).get_table_names())
+    except SQLAlchemyError:
+        return False
+    return not there & set(Base.metadata.tables)

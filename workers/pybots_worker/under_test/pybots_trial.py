@@ -1,0 +1,28 @@
+"""Runs trial without the tests that are deselected: `python -m pybots_trial [trial's own arguments]`."""
+
+from __future__ import annotations
+
+import sys
+
+import pybots_report
+from twisted.scripts import trial
+
+
+def main():
+    """Run trial's command line, with its suite filtered; standard output is trial's own."""
+    ids = pybots_report.deselected_ids()
+    collect = trial._getSuite
+
+    def collect_without_deselected(config):
+        suite = collect(config)
+        removed = pybots_report.remove_deselected(suite, ids)
+        sys.stderr.write("pybots: %d tests deselected\n" % removed)
+        return suite
+
+    trial._getSuite = collect_without_deselected
+    sys.argv[0] = "trial"
+    trial.run()
+
+
+if __name__ == "__main__":
+    main()

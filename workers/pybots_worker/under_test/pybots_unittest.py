@@ -1,0 +1,35 @@
+"""Runs unittest with our report: `python -m pybots_unittest [unittest's own arguments]`; discovers by default."""
+
+from __future__ import annotations
+
+import sys
+import unittest
+
+import pybots_report
+
+
+class Runner(unittest.TextTestRunner):
+    """The text runner, writing the report besides, and without the tests that are deselected."""
+
+    def run(self, test):
+        """Run a suite between the report's first and last line."""
+        ids = pybots_report.deselected_ids()
+        suite = unittest.TestSuite([test])
+        deselected = pybots_report.remove_deselected(suite, ids)
+        collected = suite.countTestCases()
+        report = pybots_report.open_report("unittest")
+        base = self.resultclass or unittest.TextTestResult
+        attributes = {"pybots_report": report, "pybots_classes": pybots_report.tests_by_class(suite)}
+        self.resultclass = type("Result", (pybots_report.ReportingMixin, base), attributes)
+        result = super().run(suite)
+        report.end(collected, deselected)
+        return result
+
+
+def main():
+    """Run unittest's command line."""
+    unittest.main(module=None, testRunner=Runner, argv=["python -m unittest", *sys.argv[1:]])
+
+
+if __name__ == "__main__":
+    main()
