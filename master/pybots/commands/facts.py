@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, select
-from sqlalchemy.orm import Session
+from sqlalchemy import select
+from sqlalchemy.orm import Session, aliased
 
 from pybots.database.engine import Sessions
 from pybots.database.tables import (
@@ -31,12 +31,18 @@ class InterpreterFact:
     key: str
     commit: str
     track: TrackName
+    state: str
     status: str
     detail: str
+    worker: str
     seconds: float
     artifact: str | None
     began: datetime | None
     """When it was built; None for one that was not (inherited, still waiting)."""
+    inherited_from: str | None = None
+    """The key of the interpreter whose results hold for this one too."""
+    build: int | None = None
+    """Buildbot's number of the build that makes it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +61,10 @@ class RunFact:
     revision: str
     seconds: float
     wanted_at: datetime
+    began: datetime | None
+    interpreter: str
+    """The interpreter's key."""
+    build: int | None
     collected: int
     passed: int
     failed: int
@@ -73,7 +83,7 @@ class Facts:
 
 
 def read(sessions: Sessions, since: datetime | None = None) -> Facts:
-    """Read the facts; with *since*, only runs wanted from then on (every interpreter is there all the same)."""
+    """Read the facts; with *since*, only runs wanted from then on; interpreters are there all the same."""
     with sessions.reading() as session:
         runs = (_run(row) for row in _run_rows(session))
         return Facts(
@@ -145,34 +155,42 @@ def _commits(session: Session) -> Iterable[str]:
     return dict.fromkeys(rows)
 
 
-def _interpreter_rows(session: Session) -> Sequence[Row[Any]]:
+def _interpreter_rows(session: Session) -> Sequence[Any]:
+    ancestors = aliased(InterpreterRow)
+    track = (Branch.name, Track.variant, Track.platform)
     return session.execute(
-        select(InterpreterRow, Commit.sha, Branch.name, Track.variant, Track.platform, ArtifactRow.digest)
+        select(InterpreterRow, Commit.sha, *track, ArtifactRow.digest, ancestors.key)
         .join(Commit, Commit.id == InterpreterRow.commit_id)
         .join(Track, Track.id == InterpreterRow.track_id)
         .join(Branch, Branch.id == Track.branch_id)
         .outerjoin(ArtifactRow, ArtifactRow.id == InterpreterRow.artifact_id)
+        .outerjoin(ancestors, ancestors.id == InterpreterRow.inherited_from_id)
         .order_by(InterpreterRow.position, InterpreterRow.id)
     ).all()
 
 
-def _interpreter(row: Row[Any]) -> InterpreterFact:
-    interpreter, sha, branch, variant, platform, digest = row
+def _interpreter(row: Any) -> InterpreterFact:
+    interpreter, sha, branch, variant, platform, digest, ancestor = row
     return InterpreterFact(
         key=interpreter.key,
         commit=sha,
         track=TrackName(branch, variant, platform),
+        state=interpreter.state,
         status=interpreter.status,
         detail=interpreter.detail,
+        worker=interpreter.worker,
         seconds=interpreter.seconds,
         artifact=digest,
         began=interpreter.started_at,
+        inherited_from=ancestor,
+        build=interpreter.buildbot_build,
     )
 
 
-def _run_rows(session: Session) -> Sequence[Row[Any]]:
+def _run_rows(session: Session) -> Sequence[Any]:
+    track = (Branch.name, Track.variant, Track.platform)
     return session.execute(
-        select(RunRow, Commit.sha, Branch.name, Track.variant, Track.platform, ProjectRow.name)
+        select(RunRow, Commit.sha, *track, ProjectRow.name, InterpreterRow.key)
         .join(InterpreterRow, InterpreterRow.id == RunRow.interpreter_id)
         .join(Commit, Commit.id == InterpreterRow.commit_id)
         .join(Track, Track.id == RunRow.track_id)
@@ -182,8 +200,8 @@ def _run_rows(session: Session) -> Sequence[Row[Any]]:
     ).all()
 
 
-def _run(row: Row[Any]) -> RunFact:
-    run, sha, branch, variant, platform, project = row
+def _run(row: Any) -> RunFact:
+    run, sha, branch, variant, platform, project, interpreter = row
     return RunFact(
         key=run.key,
         project=project,
@@ -197,6 +215,9 @@ def _run(row: Row[Any]) -> RunFact:
         revision=run.revision,
         seconds=run.seconds,
         wanted_at=run.wanted_at,
+        began=run.started_at,
+        interpreter=interpreter,
+        build=run.buildbot_build,
         collected=run.collected,
         passed=run.passed,
         failed=run.failed,

@@ -26,7 +26,11 @@ FOLDER = click.argument(
 
 
 def _fail(error: Exception) -> None:
-    text = "\n".join(str(problem) for problem in error.problems) if isinstance(error, ConfigurationError) else str(error)
+    text = (
+        "\n".join(str(problem) for problem in error.problems)
+        if isinstance(error, ConfigurationError)
+        else str(error)
+    )
     click.echo(text, err=True)
     sys.exit(1)
 
@@ -47,7 +51,7 @@ def start(folder: Path, timeout: float, *, foreground: bool) -> None:
             prepare_master(place)
             os.chdir(place.master)
             command = master_command(place)
-            os.execv(command[0], command)
+            os.execv(command[0], command)  # noqa: S606  (the master takes this process over)
         number = start_master(folder, timeout)
     except (MasterError, ConfigurationError) as error:
         _fail(error)

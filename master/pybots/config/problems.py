@@ -12,7 +12,17 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails, PydanticCustomError
 
-from pybots.config.toml_keys import Table, given, quoted, subject, table_at, table_name, tables_with, wanted
+from pybots.config.toml_keys import (
+    Table,
+    described,
+    given,
+    quoted,
+    subject,
+    table_at,
+    table_name,
+    tables_with,
+    wanted,
+)
 from pybots.config.toml_lines import KeyPath, line_of
 
 MOST = 50
@@ -156,6 +166,5 @@ def _purpose(table: Table | None, name: str) -> str:
 
 
 def _described(path: KeyPath, model: type[BaseModel]) -> str:
-    table = table_at(model, path[:-1])
-    description = table.descriptions.get(str(path[-1]), "") if table else ""
+    description = described(model, path)
     return f"allowed: {description[0].lower()}{description[1:].rstrip('.')}" if description else ""

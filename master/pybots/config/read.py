@@ -17,6 +17,8 @@ NAME = "farm.toml"
 LARGEST = 1_000_000
 LARGEST_PASSWORD = 1_000
 
+__all__ = ["ConfigurationError", "read_farm"]
+
 Finding = tuple[KeyPath, str, str]
 """The key to blame, what is wrong with it, and what to do."""
 

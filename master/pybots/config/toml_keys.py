@@ -5,9 +5,10 @@ from __future__ import annotations
 import types
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Union, get_args, get_origin
+from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import BaseModel
+from pydantic.fields import FieldInfo
 
 from pybots.config.toml_lines import KeyPath
 
@@ -35,10 +36,7 @@ class Table:
 
 def table_at(model: type[BaseModel], path: KeyPath) -> Table | None:
     """Return the table at *path*, which may have indices into arrays of tables; None where there is none."""
-    annotation: Any = model
-    for part in path:
-        annotation = _step(_plain(annotation), part)
-    plain = _plain(annotation)
+    plain = _plain(_annotation(model, path))
     repeated = get_origin(plain) is list
     inner = _plain(get_args(plain)[0]) if repeated else plain
     if not (isinstance(inner, type) and issubclass(inner, BaseModel)):
@@ -126,10 +124,33 @@ def _dotted(path: KeyPath) -> str:
     return ".".join(_printable(part) for part in path if isinstance(part, str))
 
 
+def described(model: type[BaseModel], path: KeyPath) -> str:
+    """Return what *model* says of the value at *path*; empty where it says nothing."""
+    table = table_at(model, path[:-1])
+    if table and path[-1] in table.fields:
+        return table.descriptions[str(path[-1])]
+    return next((item.description for item in _metadata(model, path) if item.description), "")
+
+
+def _metadata(model: type[BaseModel], path: KeyPath) -> list[FieldInfo]:
+    annotation = _annotation(model, path)
+    noted = get_args(annotation)[1:] if get_origin(annotation) is Annotated else ()
+    return [item for item in noted if isinstance(item, FieldInfo)]
+
+
+def _annotation(model: type[BaseModel], path: KeyPath) -> Any:
+    annotation: Any = model
+    for part in path:
+        annotation = _step(_plain(annotation), part)
+    return annotation
+
+
 def _plain(annotation: Any) -> Any:
-    """Return *annotation* without None."""
+    """Return *annotation* without None, and without what is noted on it."""
     if get_origin(annotation) in {Union, types.UnionType}:
-        return next(arg for arg in get_args(annotation) if arg is not type(None))
+        return _plain(next(arg for arg in get_args(annotation) if arg is not type(None)))
+    if get_origin(annotation) is Annotated:
+        return _plain(get_args(annotation)[0])
     return annotation
 
 
@@ -144,8 +165,6 @@ def _step(annotation: Any, part: str | int) -> Any:
 
 
 def _inner_model(model: type[BaseModel], path: KeyPath) -> type[BaseModel]:
-    annotation: Any = model
-    for part in path:
-        annotation = _plain(_step(_plain(annotation), part))
+    annotation = _plain(_annotation(model, path))
     inner: type[BaseModel] = get_args(annotation)[0] if get_origin(annotation) is list else annotation
     return inner

@@ -237,6 +237,19 @@ class FailureRow(Base):
     traceback: Mapped[str] = mapped_column(Text, default="")
 
 
+class RunFailureRow(Base):
+    """A bad outcome in a run that intervals do not tell of: one that is incomplete, or not a subject.
+
+    Only the first `results.store.KEPT_FAILURES` of a run are kept; the run's counts say how many there were.
+    """
+
+    __tablename__ = "run_failures"
+    run_id: Mapped[int] = mapped_column(ForeignKey("runs.id"), primary_key=True)
+    test_id: Mapped[int] = mapped_column(ForeignKey("tests.id"), primary_key=True)
+    outcome: Mapped[str] = mapped_column(String(20))
+    failure_id: Mapped[int | None] = mapped_column(ForeignKey("failures.id"))
+
+
 class IntervalRow(Base):
     """One outcome of one test on one track, over the complete runs at places in [first_place, end_place)."""
 

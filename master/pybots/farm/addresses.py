@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pybots_worker.contract import ArchiveSource, Packages, StoredInterpreter
-
 from pybots.config.model import FarmConfiguration
+from pybots_worker.contract import ArchiveSource, Packages, StoredInterpreter
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 from buildbot.master import BuildMaster
 from twisted.application import service
@@ -27,7 +28,7 @@ application = make_application(Path(__file__).resolve().parent.parent)
 '''
 
 
-def make_application(root: Path) -> service.Application:
+def make_application(root: Path) -> Any:
     """Return the application of the farm in *root*."""
     folder = FarmFolder(root)
     # Uploads of an earlier life belong to builds that are retried.

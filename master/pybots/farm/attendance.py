@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
-from buildbot.util.service import BuildbotService
-from twisted.internet import defer, task
+from twisted.internet import defer
 from twisted.internet.threads import deferToThread
-from twisted.python import log
 
 from pybots.config.model import FarmConfiguration, WorkerSection
 from pybots.database.tables import Heartbeat, WorkerRow
 from pybots.farm.parts import Parts
+from pybots.rounds import RoundsService
 
 BEAT_SECONDS = 5.0
 
@@ -23,39 +23,27 @@ def slots(worker: WorkerSection) -> list[str]:
     return [f"{worker.name}-{number}" for number in range(1, worker.slots + 1)]
 
 
-class Attendance(BuildbotService):
+class Attendance(RoundsService):
     """The master's heartbeat and the workers' presence, for the site."""
 
-    name = "attendance"  # type: ignore[assignment]
-    _rounds: task.LoopingCall | None = None
+    name = "attendance"
+    _started: datetime | None = None
 
-    def reconfigService(self, *, parts: Parts, configuration: FarmConfiguration) -> defer.Deferred[Any]:  # type: ignore[override]
-        """Take over a new configuration."""
+    def reconfigService(self, *, parts: Parts, configuration: FarmConfiguration) -> defer.Deferred[Any]:
+        """Take over a new configuration; beat at once, so that a page that was silent speaks again."""
         self.parts = parts
         self.configuration = configuration
+        self._started = self._started or parts.clock()
+        self.begin(BEAT_SECONDS)
         return defer.succeed(None)
 
-    def startService(self) -> Any:
-        """Beat at once: a page that was silent speaks again as soon as the master is up."""
-        self._started = self.parts.clock()
-        self._rounds = task.LoopingCall(self._beat)
-        self._rounds.clock = self.master.reactor
-        self._rounds.start(BEAT_SECONDS)
-        return super().startService()
-
-    def stopService(self) -> Any:
-        """Fall silent."""
-        if self._rounds is not None and self._rounds.running:
-            self._rounds.stop()
-        return super().stopService()
-
-    def _beat(self) -> defer.Deferred[Any]:
+    async def round(self) -> None:
+        """Save one heartbeat."""
         connected = {
-            name: (worker.conn is not None, self._doing(worker)) for name, worker in self.master.workers.workers.items()
+            name: (worker.conn is not None, self._doing(worker))
+            for name, worker in self.master.workers.workers.items()
         }
-        done = deferToThread(self._save, connected)
-        done.addErrback(log.err, "a heartbeat could not be saved")
-        return done
+        await deferToThread(self._save, connected)
 
     @staticmethod
     def _doing(worker: Any) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 from buildbot.config.master import DBConfig
 from buildbot.master import BuildMaster
@@ -17,7 +18,7 @@ from pybots.farm.loader import FarmLoader
 
 @in_reactor
 @defer.inlineCallbacks
-def upgrade(root: Path) -> object:
+def upgrade(root: Path) -> Any:
     """Create or upgrade the database named by the configuration that would be used in *root*."""
     folder = FarmFolder(root)
     configuration = last_good.load(root).configuration

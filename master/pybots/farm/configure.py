@@ -155,9 +155,13 @@ def _project_tests_builder(parts: Parts, platform: str, workers: list[str]) -> B
 
     def ingest(claimed: ClaimedRun, incoming: Path, worker: str) -> BuildStep:
         specification = claimed.specification
-        return IngestRun(parts.sessions, parts.clock, specification.key, specification.report, incoming, worker)
+        return IngestRun(
+            parts.sessions, parts.clock, specification.key, specification.report, incoming, worker
+        )
 
-    carry_out = CarryOutRun(parts.sessions, parts.folder.incoming, parts.clock, parts.running, give_up, ingest)
+    carry_out = CarryOutRun(
+        parts.sessions, parts.folder.incoming, parts.clock, parts.running, give_up, ingest
+    )
     return _builder(f"{PROJECT_TESTS}-{platform}", workers, [carry_out])
 
 

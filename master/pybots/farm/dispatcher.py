@@ -7,8 +7,7 @@ from typing import Any
 from buildbot.data import resultspec
 from buildbot.process.properties import Properties
 from buildbot.process.results import CANCELLED, RETRY
-from buildbot.util.service import BuildbotService
-from twisted.internet import defer, task
+from twisted.internet import defer
 from twisted.internet.threads import deferToThread
 from twisted.python import log
 
@@ -21,6 +20,7 @@ from pybots.interpreters import records as interpreters
 from pybots.interpreters.plan import TrackName
 from pybots.interpreters.records import WantedInterpreter
 from pybots.results.store import record_lost
+from pybots.rounds import RoundsService
 from pybots.runs import records as runs
 from pybots.runs.records import WantedRun
 from pybots.runs.status import RunStatus
@@ -31,6 +31,7 @@ AT_ONCE = 200
 ROUND_SECONDS = 1.0
 RECONCILE_ROUNDS = 60
 """Every so many rounds, what was requested is compared with what Buildbot knows."""
+FIRST_RECONCILING = 3
 
 
 def interpreter_properties(wanted: WantedInterpreter) -> dict[str, Any]:
@@ -44,50 +45,37 @@ def interpreter_properties(wanted: WantedInterpreter) -> dict[str, Any]:
     }
 
 
-class Dispatcher(BuildbotService):
+class Dispatcher(RoundsService):
     """The one place from which work is started. Asking twice is harmless: work is claimed by its key."""
 
-    name = "dispatcher"  # type: ignore[assignment]
-    _rounds: task.LoopingCall | None = None
+    name = "dispatcher"
     _finished: Any = None
     _round_number = 0
 
-    def reconfigService(self, *, parts: Parts, configuration: FarmConfiguration) -> defer.Deferred[Any]:  # type: ignore[override]
-        """Take over a new configuration."""
-        self.parts = parts
-        self.configuration = configuration
-        self.planner = Planner(parts, configuration)
-        return defer.succeed(None)
-
     @defer.inlineCallbacks
-    def startService(self) -> Any:
-        """Listen for builds that end, and begin the rounds."""
-        yield super().startService()
-        self._finished = yield self.master.mq.startConsuming(self._build_finished, ("builds", None, "finished"))
-        self._round_number = 0
-        self._rounds = task.LoopingCall(self._round)
-        self._rounds.clock = self.master.reactor
-        self._rounds.start(ROUND_SECONDS, now=False)
+    def reconfigService(self, *, parts: Parts, configuration: FarmConfiguration) -> Any:
+        """Take over a new configuration; from the first one on, listen for builds that end."""
+        self.parts = parts
+        self.planner = Planner(parts, configuration)
+        if self._finished is None:
+            consuming = self.master.mq.startConsuming
+            self._finished = yield consuming(self._build_finished, ("builds", None, "finished"))
+        self.begin(ROUND_SECONDS)
 
     @defer.inlineCallbacks
     def stopService(self) -> Any:
-        """Begin no new round."""
-        if self._rounds is not None and self._rounds.running:
-            self._rounds.stop()
+        """Begin no new round, and hear of no more builds."""
         if self._finished is not None:
             yield self._finished.stopConsuming()
             self._finished = None
         yield super().stopService()
 
-    def _round(self) -> defer.Deferred[Any]:
-        done = defer.Deferred.fromCoroutine(self._dispatch())
-        done.addErrback(log.err, "a round of the dispatcher failed; the next one comes as usual")
-        return done
-
-    async def _dispatch(self) -> None:
+    async def round(self) -> None:
+        """Apply what people ask, and turn wants into requests; now and then compare with what Buildbot knows."""
         number = self._round_number
         self._round_number += 1
-        if number % RECONCILE_ROUNDS == 0:
+        # Not in the first round: Buildbot itself has still to take up what its last life left.
+        if number % RECONCILE_ROUNDS == FIRST_RECONCILING:
             await self._reconcile()
             await deferToThread(self.planner.for_newest)
         await deferToThread(apply_requests, self.parts, self.planner)
@@ -102,24 +90,30 @@ class Dispatcher(BuildbotService):
             )
 
     async def _ask(self, wanted_interpreters: list[WantedInterpreter], wanted_runs: list[WantedRun]) -> None:
+        asked: list[str] = []
         for wanted in wanted_interpreters:
             name = f"{INTERPRETERS}-{wanted.track.platform}"
-            await self._trigger(name, interpreter_properties(wanted), wanted.track.branch, wanted.commit)
+            if await self._trigger(name, interpreter_properties(wanted), wanted.track.branch, wanted.commit):
+                asked.append(wanted.key)
         for run in wanted_runs:
-            await self._trigger(f"{PROJECT_TESTS}-{run.track.platform}", run_properties(run), run.track.branch, None)
-        if wanted_interpreters or wanted_runs:
-            await deferToThread(self._note_requested, wanted_interpreters, wanted_runs)
+            name = f"{PROJECT_TESTS}-{run.track.platform}"
+            if await self._trigger(name, run_properties(run), run.track.branch, None):
+                asked.append(run.key)
+        if asked:
+            await deferToThread(self._note_requested, asked)
 
-    def _note_requested(self, wanted_interpreters: list[WantedInterpreter], wanted_runs: list[WantedRun]) -> None:
+    def _note_requested(self, keys: list[str]) -> None:
         with self.parts.sessions.writing() as session:
-            interpreters.mark_requested(session, [wanted.key for wanted in wanted_interpreters])
-            runs.mark_requested(session, [run.key for run in wanted_runs])
+            interpreters.mark_requested(session, keys)
+            runs.mark_requested(session, keys)
 
-    async def _trigger(self, scheduler: str, properties: dict[str, Any], branch: str, commit: str | None) -> None:
+    async def _trigger(
+        self, scheduler: str, properties: dict[str, Any], branch: str, commit: str | None
+    ) -> bool:
         triggerable = self.master.scheduler_manager.namedServices.get(scheduler)
         if triggerable is None:
             # A platform that no worker has any more: the want waits until one has it again.
-            return
+            return False
         given = Properties()
         given.update(properties, "dispatcher")
         stamp = {"codebase": "", "repository": "", "project": "", "branch": branch, "revision": commit}
@@ -127,6 +121,7 @@ class Dispatcher(BuildbotService):
         # How it ended is saved by the build's own steps; the trigger's view of it is not needed.
         ended.addBoth(lambda _: None)
         await ids
+        return True
 
     async def _reconcile(self) -> None:
         """Ask again for what was requested or running and is unknown to Buildbot: a master that was killed."""
@@ -151,7 +146,7 @@ class Dispatcher(BuildbotService):
 
     def _build_finished(self, _routing_key: Any, build: dict[str, Any]) -> None:
         settled = defer.Deferred.fromCoroutine(self._settle(build))
-        settled.addErrback(log.err, f"build {build['buildid']} could not be settled; reconciling will")
+        settled.addErrback(lambda failure: log.err(failure, f"build {build['buildid']} could not be settled"))
 
     async def _settle(self, build: dict[str, Any]) -> None:
         """Save the end of work that Buildbot stopped, unless it is retried or its own step saved it."""

@@ -11,7 +11,12 @@ from typing import Any
 from buildbot.util.service import BuildbotService
 from twisted.application import strports
 from twisted.internet import defer
-from twisted.web import resource, server, static, twcgi
+from twisted.internet import reactor as untyped_reactor
+from twisted.web import pages, resource, server, static, twcgi
+
+# Twisted's annotations of the reactor and of its web server do not fit each other.
+reactor: Any = untyped_reactor
+
 
 def _git_http_backend() -> str:
     git = shutil.which("git")
@@ -20,35 +25,65 @@ def _git_http_backend() -> str:
     return str(Path(folder.stdout.strip()) / "git-http-backend")
 
 
-class GitRepository(twcgi.CGIScript):
-    """One bare repository, read-only, through git's own smart HTTP backend."""
+class GitRepository(resource.Resource):
+    """One bare repository, read-only, through git's own smart HTTP backend.
+
+    Twisted's own CGI resource fails on every request that has a path below it (bytes joined as text).
+    """
+
+    isLeaf = True
 
     def __init__(self, repository: Path) -> None:
-        super().__init__(_git_http_backend())
+        super().__init__()
         self.repository = repository
+        self.backend = _git_http_backend()
 
-    def runProcess(self, env: dict[str, str], request: Any, qargs: list[str] | None = None) -> None:
-        """Give git the repository, and nothing of the master's own environment but the PATH."""
-        served = {
-            **{name: value for name, value in env.items() if name.startswith(("HTTP_", "REQUEST_", "CONTENT_"))},
+    def render(self, request: Any) -> int:
+        """Hand the request to git, with nothing of the master's own environment but the PATH."""
+        environment = {**self._of_request(request), **self._of_repository(request)}
+        reactor.spawnProcess(
+            twcgi.CGIProcessProtocol(request), self.backend, [self.backend], environment, str(self.repository)
+        )
+        return server.NOT_DONE_YET
+
+    def _of_request(self, request: Any) -> dict[str, str]:
+        request.content.seek(0, os.SEEK_END)
+        length = request.content.tell()
+        request.content.seek(0)
+        headers = {
+            name.decode("latin-1"): value.decode("latin-1") for name, value in request.getAllHeaders().items()
+        }
+        passed = ("accept", "content-encoding", "git-protocol", "user-agent")
+        return {
+            "CONTENT_LENGTH": str(length),
+            "CONTENT_TYPE": headers.get("content-type", ""),
+            "QUERY_STRING": request.uri.decode("latin-1").partition("?")[2],
+            "REQUEST_METHOD": request.method.decode("latin-1"),
+            "REMOTE_ADDR": request.getClientAddress().host,
+            **{f"HTTP_{name.upper().replace('-', '_')}": headers[name] for name in passed if name in headers},
+        }
+
+    def _of_repository(self, request: Any) -> dict[str, str]:
+        below = "/".join(part.decode("latin-1") for part in request.postpath)
+        settings = {
+            # The mirror may belong to another account than the master's, on a shared machine.
+            "safe.directory": "*",
+            "uploadpack.allowAnySHA1InWant": "true",
+            "http.receivepack": "false",
+        }
+        environment = {
             "GATEWAY_INTERFACE": "CGI/1.1",
-            "SERVER_PROTOCOL": env.get("SERVER_PROTOCOL", "HTTP/1.1"),
-            "SERVER_NAME": env.get("SERVER_NAME", "localhost"),
-            "QUERY_STRING": env.get("QUERY_STRING", ""),
-            "PATH": env.get("PATH", ""),
-            "PATH_INFO": f"/{self.repository.name}" + env.get("PATH_INFO", ""),
+            "SERVER_PROTOCOL": "HTTP/1.1",
+            "PATH": os.environ.get("PATH", os.defpath),
+            "PATH_INFO": f"/{self.repository.name}/{below}",
             "GIT_PROJECT_ROOT": str(self.repository.parent),
             "GIT_HTTP_EXPORT_ALL": "1",
-            # The mirror may belong to another account than the master's, on a shared machine.
-            "GIT_CONFIG_COUNT": "3",
-            "GIT_CONFIG_KEY_0": "safe.directory",
-            "GIT_CONFIG_VALUE_0": "*",
-            "GIT_CONFIG_KEY_1": "uploadpack.allowAnySHA1InWant",
-            "GIT_CONFIG_VALUE_1": "true",
-            "GIT_CONFIG_KEY_2": "http.receivepack",
-            "GIT_CONFIG_VALUE_2": "false",
+            "GIT_CONFIG_COUNT": str(len(settings)),
         }
-        super().runProcess(served, request, qargs or [])
+        for number, (key, value) in enumerate(settings.items()):
+            environment[f"GIT_CONFIG_KEY_{number}"] = key
+            environment[f"GIT_CONFIG_VALUE_{number}"] = value
+        return environment
 
 
 class Ready(resource.Resource):
@@ -64,12 +99,13 @@ class Ready(resource.Resource):
 
 class _Files(static.File):
     def directoryListing(self) -> resource.Resource:
-        return resource._UnsafeForbiddenResource("Forbidden", "There is no list of what is here.")
+        listing: resource.Resource = pages.forbidden("There is no list of what is here.")
+        return listing
 
 
 def make_site(store: Path, sources: Path, packages: Path | None, trunk: Path) -> server.Site:
     """Return the site; *packages* alone can be listed, because installers look for links."""
-    root = resource.Resource()
+    root: Any = resource.Resource()
     for name, folder in ((b"artifacts", store), (b"sources", sources)):
         folder.mkdir(parents=True, exist_ok=True)
         root.putChild(name, _Files(str(folder), defaultType="application/octet-stream"))
@@ -83,10 +119,10 @@ def make_site(store: Path, sources: Path, packages: Path | None, trunk: Path) ->
 class Handout(BuildbotService):
     """The HTTP server as one of the master's services."""
 
-    name = "handout"  # type: ignore[assignment]
+    name = "handout"
     _port: Any = None
 
-    def reconfigService(  # type: ignore[override]
+    def reconfigService(
         self, *, port: str, store: str, sources: str, packages: str, trunk: str
     ) -> defer.Deferred[Any]:
         """Listen at *port* (a Twisted endpoint description); the others are paths, *packages* may be empty."""
@@ -96,5 +132,6 @@ class Handout(BuildbotService):
     async def _listen(self, port: str, site: server.Site) -> None:
         if self._port is not None:
             await defer.maybeDeferred(self._port.disownServiceParent)
-        self._port = strports.service(port, site)
+        served: Any = site
+        self._port = strports.service(port, served)
         await defer.maybeDeferred(self._port.setServiceParent, self)

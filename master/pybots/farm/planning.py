@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pybots_worker.contract import ArchiveSource, Source
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -22,6 +21,7 @@ from pybots.runs import records as runs
 from pybots.runs.plan import source_of, specification_for
 from pybots.runs.records import WantedRun
 from pybots.runs.schedule import run_key, runs_on
+from pybots_worker.contract import ArchiveSource, Source
 
 
 @dataclass(frozen=True, slots=True)

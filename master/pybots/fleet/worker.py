@@ -59,5 +59,7 @@ class AttendedWorker(Worker):
     def _cut_off(self, reason: Any, conn: Any) -> None:
         if conn.mind is None:
             return
-        log.msg(f"worker {self.name} did not answer for {SILENT_ROUNDS * self.ask_seconds:g} s: taken for lost")
+        log.msg(
+            f"worker {self.name} did not answer for {SILENT_ROUNDS * self.ask_seconds:g} s: taken for lost"
+        )
         conn.mind.broker.transport.abortConnection()

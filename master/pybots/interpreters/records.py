@@ -7,13 +7,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from pybots_worker.contract import InterpreterResult, InterpreterStatus
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from pybots.commits.select import Selection
 from pybots.database.tables import ArtifactRow, Branch, BranchCommit, Commit, InterpreterRow, Track
 from pybots.interpreters.plan import TrackName, interpreter_key
+from pybots_worker.contract import InterpreterResult, InterpreterStatus
 
 INHERITED = "inherited"
 LOST = "worker-lost"
@@ -52,8 +52,8 @@ def track_name(session: Session, track_id: int) -> TrackName:
 def want(session: Session, tracks: Iterable[TrackName], now: datetime) -> list[str]:
     """Make the rows that the selections of each track's branch call for; return the keys newly wanted.
 
-    A commit to be built becomes a want; one that inherits gets a row of its own that points to the nearest
-    ancestor's interpreter. What is there already stays as it is.
+    A commit to be built becomes a want; one that inherits gets a row of its own that points to its parent's
+    interpreter, or to the one that the parent inherits from. What is there already stays as it is.
     """
     wanted: list[str] = []
     for name in tracks:
@@ -94,25 +94,28 @@ def _want_on_track(session: Session, name: TrackName, track: Track, now: datetim
 
 
 def _inherit(session: Session, row: InterpreterRow, now: datetime) -> None:
-    ancestor = session.scalars(
-        select(InterpreterRow)
-        .where(InterpreterRow.track_id == row.track_id, InterpreterRow.position < row.position)
-        .order_by(InterpreterRow.position.desc())
-        .limit(1)
+    # The first parent alone: what an older interpreter did says nothing where the parent was not built.
+    parent = session.scalars(
+        select(InterpreterRow).where(
+            InterpreterRow.track_id == row.track_id, InterpreterRow.position == row.position - 1
+        )
     ).one_or_none()
     row.state, row.status, row.finished_at = "finished", INHERITED, now
-    if ancestor is not None:
-        row.inherited_from_id = ancestor.inherited_from_id or ancestor.id
+    if parent is not None:
+        row.inherited_from_id = parent.inherited_from_id if parent.status == INHERITED else parent.id
 
 
 def waiting(session: Session, branch: str) -> int:
     """Return how many commits of *branch* still wait for, or are in, a build."""
-    return session.scalar(
-        select(func.count(func.distinct(InterpreterRow.commit_id)))
-        .join(Track, Track.id == InterpreterRow.track_id)
-        .join(Branch, Branch.id == Track.branch_id)
-        .where(Branch.name == branch, InterpreterRow.state != "finished")
-    ) or 0
+    return (
+        session.scalar(
+            select(func.count(func.distinct(InterpreterRow.commit_id)))
+            .join(Track, Track.id == InterpreterRow.track_id)
+            .join(Branch, Branch.id == Track.branch_id)
+            .where(Branch.name == branch, InterpreterRow.state != "finished")
+        )
+        or 0
+    )
 
 
 def in_state(session: Session, states: Sequence[str], limit: int) -> list[WantedInterpreter]:

@@ -12,6 +12,12 @@ from buildbot.process.buildstep import BuildStep
 from buildbot.process.results import FAILURE, SKIPPED, SUCCESS
 from buildbot.steps.shell import ShellCommand
 from buildbot.steps.transfer import FileUpload, StringDownload
+from twisted.internet.threads import deferToThread
+
+from pybots.database.engine import Sessions
+from pybots.interpreters import records
+from pybots.interpreters.artifact_store import ArtifactStore
+from pybots.interpreters.records import WantedInterpreter
 from pybots_worker.contract import (
     RESULT_FILE,
     SPECIFICATION_FILE,
@@ -19,12 +25,6 @@ from pybots_worker.contract import (
     InterpreterSpecification,
     InterpreterStatus,
 )
-from twisted.internet.threads import deferToThread
-
-from pybots.database.engine import Sessions
-from pybots.interpreters import records
-from pybots.interpreters.artifact_store import ArtifactStore
-from pybots.interpreters.records import WantedInterpreter
 
 RESULT_BYTES = 8 << 20
 ARTIFACT_BYTES = 2 << 30
@@ -54,7 +54,9 @@ def work(verb: str, specification: str, incoming: Path, maximum_seconds: float) 
     """Return the steps that hand *specification* to `pybots-worker VERB` and bring its result to *incoming*."""
     incoming.mkdir(parents=True, exist_ok=True)
     return [
-        StringDownload(specification, workerdest=SPECIFICATION_FILE, name="specification", haltOnFailure=True),
+        StringDownload(
+            specification, workerdest=SPECIFICATION_FILE, name="specification", haltOnFailure=True
+        ),
         ShellCommand(
             command=["pybots-worker", verb, ".", "--cache", CACHE_FOLDER],
             name=verb,
@@ -108,10 +110,12 @@ class MakeInterpreter(BuildStep):
         specification = self.specify(claimed)
         incoming = self.incoming / f"build-{self.build.buildid}"
         seconds = 10 * specification.step_seconds
-        self.build.addStepsAfterCurrentStep([
-            *work("build", specification.model_dump_json(), incoming, seconds),
-            TakeInInterpreter(self.sessions, self.store, incoming, self.clock, key),
-        ])
+        self.build.addStepsAfterCurrentStep(
+            [
+                *work("build", specification.model_dump_json(), incoming, seconds),
+                TakeInInterpreter(self.sessions, self.store, incoming, self.clock, key),
+            ]
+        )
         return SUCCESS
 
     def _claim(self, key: str, worker: str, build: int) -> WantedInterpreter | str:
@@ -144,10 +148,12 @@ class TakeInInterpreter(BuildStep):
         result = await deferToThread(self._read)
         if result.status is InterpreterStatus.PROVEN and result.artifact is not None:
             archive = self.incoming / "artifact"
-            self.build.addStepsAfterCurrentStep([
-                upload(result.artifact.archive, archive, ARTIFACT_BYTES),
-                SaveInterpreter(self.sessions, self.store, archive, self.clock, result),
-            ])
+            self.build.addStepsAfterCurrentStep(
+                [
+                    upload(result.artifact.archive, archive, ARTIFACT_BYTES),
+                    SaveInterpreter(self.sessions, self.store, archive, self.clock, result),
+                ]
+            )
             return SUCCESS
         await deferToThread(self._save, result)
         self.descriptionDone = f"{result.status}: {result.detail}"

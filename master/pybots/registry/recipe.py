@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from pybots.config.problems import inconsistent
-from pybots_worker.contract import Command, Limits, ReportFormat
+from pybots_worker.contract import Argument, Command, Limits, Line, ReportFormat
 
 ProjectName = Annotated[
     str,
@@ -16,6 +16,9 @@ ProjectName = Annotated[
         description="Lower-case letters, digits, `.`, `_` and `-`; the file is called NAME.toml.",
     ),
 ]
+
+# As long as the specification of a run takes, so that every recipe that is read can be run.
+Lines = Annotated[list[Line], Field(max_length=200)]
 
 
 class Section(BaseModel):
@@ -34,22 +37,22 @@ class ProjectSection(Section):
     """One line about the project."""
     url: str = Field(default="", max_length=300)
     """Its home page; http or https."""
-    contacts: list[str] = Field(min_length=1, max_length=20)
+    contacts: list[Line] = Field(min_length=1, max_length=20)
     """E-mail addresses of people who asked to hear when Python breaks this project."""
 
 
 class SourceSection(Section):
     """Where the source is: exactly one of `pypi`, `git` and `path`."""
 
-    pypi: str = ""
+    pypi: Line = ""
     """A project on the package index, by name; its sdist is what is tested."""
-    version: str = ""
+    version: Line = ""
     """With `pypi`: this release; without it, the newest."""
-    git: str = ""
+    git: Line = ""
     """The address of a git repository; needs `ref`."""
-    ref: str = ""
+    ref: Line = ""
     """With `git`: a branch, tag or commit."""
-    path: str = ""
+    path: Line = ""
     """A folder, relative to the recipe's file."""
 
     @model_validator(mode="after")
@@ -70,17 +73,17 @@ class SourceSection(Section):
 class InstallSection(Section):
     """What to install besides the project itself, or the recipe's own steps."""
 
-    requirements: list[str] = []
+    requirements: Lines = []
     """What the suite needs beside the project, as pip writes it: `pytest>=8`."""
-    extras: list[str] = []
+    extras: Lines = []
     """Extras of the project to install."""
-    groups: list[str] = []
+    groups: Lines = []
     """PEP 735 dependency groups of the project's pyproject.toml."""
-    steps: list[Command] | None = None
+    steps: Annotated[list[Command], Field(max_length=50)] | None = None
     """Argument lists that replace the usual way; placeholders {python}, {source} and {uv}."""
     build_isolation: bool = True
     """False: build the project with what `requirements` installed, not in an environment of its own."""
-    environment: dict[str, str] = {}
+    environment: Annotated[dict[Line, Argument], Field(max_length=100)] = {}
     """Environment variables for the installation."""
 
 
@@ -91,9 +94,9 @@ class TestSection(Section):
     """An argument list; placeholders {python}, {source}, {report}, and {deselect} (pytest's options)."""
     report: Annotated[ReportFormat, Field(strict=False)]
     """The report that the command writes."""
-    directory: str = "."
+    directory: Line = "."
     """Where the command is run, relative to the source."""
-    environment: dict[str, str] = {}
+    environment: Annotated[dict[Line, Argument], Field(max_length=100)] = {}
     """Environment variables for the suite."""
 
 
@@ -117,18 +120,18 @@ class LimitsSection(Limits):
 class TracksSection(Section):
     """Which tracks to run on; an empty list means every one the farm has."""
 
-    branches: list[str] = []
+    branches: Lines = []
     """CPython branches."""
-    variants: list[str] = ["default"]
+    variants: Lines = ["default"]
     """Variants of the interpreter."""
-    platforms: list[str] = []
+    platforms: Lines = []
     """Platforms: `linux-x86_64-glibc`."""
 
 
 class Deselected(Section):
     """Tests that are not run, and why not."""
 
-    tests: list[str] = Field(min_length=1)
+    tests: list[Line] = Field(min_length=1, max_length=5000)
     """Tests by the names that their runner gives them."""
     reason: str = Field(min_length=10, max_length=500)
     """Why they are not run: a sentence, and a link where there is one."""

@@ -2,9 +2,9 @@
 
 A *history* is the intervals of one test on one track, oldest first: they touch, do not overlap, two that
 touch differ, and the last one lasts. Before the first place at which a test was reported nothing is known.
-What complete runs report makes the same history in any order of ingestion. An incomplete run is put in where it says
-something else than the history does; where it agrees it leaves nothing behind, so that a complete run between
-it and the one before may later say otherwise for it too.
+What complete runs report makes the same history in any order of ingestion. An incomplete run is put in where
+it says something else than the history does; where it agrees it leaves nothing behind, so that a complete run
+between it and the one before may later say otherwise for it too.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Edit:
 
 
 def record(history: Sequence[Interval], place: int, seen: Seen, next_place: int | None) -> list[Interval]:
-    """Return *history* with what a run at *place* saw; *next_place* is that of the next complete run, or None.
+    """Return *history* with what a run at *place* saw; *next_place* is the next complete run's, or None.
 
     *history* may be its end only, from the interval that ends at *place* or holds it.
     """
@@ -54,7 +54,9 @@ def record(history: Sequence[Interval], place: int, seen: Seen, next_place: int 
     if covering is None:
         return _joined([*_first_known(history, place, seen, next_place), *history])
     position = history.index(covering)
-    return _joined([*history[:position], *_split(covering, place, seen, next_place), *history[position + 1 :]])
+    return _joined(
+        [*history[:position], *_split(covering, place, seen, next_place), *history[position + 1 :]]
+    )
 
 
 def not_reported(history: Sequence[Interval], place: int, next_place: int | None) -> list[Interval]:
@@ -68,12 +70,14 @@ def not_reported(history: Sequence[Interval], place: int, next_place: int | None
 
 
 def edits(before: Sequence[Interval], after: Sequence[Interval]) -> list[Edit]:
-    """Return what makes *after* of *before*; removals first, so that no two rows ever have one first place."""
+    """Return what makes *after* of *before*; removals come first, so that no two rows share a first place."""
     old = {interval.first: interval for interval in before}
     new = {interval.first: interval for interval in after}
     removals = [Edit(first, None, known=True) for first in old if first not in new]
     return removals + [
-        Edit(first, interval, known=first in old) for first, interval in new.items() if old.get(first) != interval
+        Edit(first, interval, known=first in old)
+        for first, interval in new.items()
+        if old.get(first) != interval
     ]
 
 

@@ -1,8 +1,8 @@
 r"""Reads JUnit XML, as pytest writes it and as others do.
 
-With pytest's `junit_family=xunit1` a test's name is pytest's node id (`tests/test_a.py::TestA::test_b[1]`); with
-`xunit2`, which does not name the file, the same name is derived from the class's. A test that is inherited
-from another file's class is named after the module that was collected. Other writers' tests are
+With pytest's `junit_family=xunit1` a test's name is pytest's node id (`tests/test_a.py::TestA::test_b[1]`);
+with `xunit2`, which does not name the file, the same name is derived from the class's. A test that is
+inherited from another file's class is named after the module that was collected. Other writers' tests are
 called `classname.name`, which is unittest's id.
 """
 

@@ -16,7 +16,7 @@ class Outcome(StrEnum):
     ERROR = "error"
     SKIPPED = "skipped"
     EXPECTED_FAILURE = "expected-failure"
-    UNEXPECTED_PASS = "unexpected-pass"
+    UNEXPECTED_PASS = "unexpected-pass"  # noqa: S105  (no password)
     ABSENT = "absent"
 
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 import io
 from typing import BinaryIO, cast
 
-from pybots_worker.contract import ReportFormat
-
 from pybots.results.gather import Gathering, LimitReachedError
 from pybots.results.jsonlines import read_json_lines
 from pybots.results.junit import read_junit
@@ -15,14 +13,15 @@ from pybots.results.lines import BoundedStream
 from pybots.results.outcome import Report
 from pybots.results.subunit_v1 import read_subunit_v1
 from pybots.results.subunit_v2 import is_version_2, read_subunit_v2
+from pybots_worker.contract import ReportFormat
 
 _LOOKED_AT = 4_096
 
 
 def parse_report(format: ReportFormat, stream: BinaryIO, limits: ReportLimits | None = None) -> Report:  # noqa: A002
-    """Return what *stream*, a report in *format*, says. Nothing in it raises: `Report.problem` says what is wrong.
+    """Return what *stream*, a report in *format*, says.
 
-    What was read before a problem is kept.
+    Nothing in it raises: `Report.problem` says what is wrong, and what was read before that is kept.
     """
     limits = limits or ReportLimits()
     gathered = Gathering(limits)

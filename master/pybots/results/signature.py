@@ -1,4 +1,4 @@
-"""Decides when two failures are the same fault: by a signature of what does not change with place and time."""
+"""Decides when two failures are the same fault: by a signature of what stays when place and time change."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ _HEAD_SHARE = 5  # a fifth for the head, the rest for the tail: the last frames 
 _FRAMES = 3
 _MESSAGE_LENGTH = 2_000
 
-_PATH = r"(?:(?<![\w/<.\\])(?!//)(?:/[^\s/'\"<>:,;()\[\]]+)*/|(?<![\w\\])[A-Za-z]:[\\/](?:[^\s\\/'\"<>:,;()]+[\\/]+)*)"
+_UNIX_FOLDERS = r"(?<![\w/<.\\])(?!//)(?:/[^\s/'\"<>:,;()\[\]]+)*/"
+_WINDOWS_FOLDERS = r"(?<![\w\\])[A-Za-z]:[\\/](?:[^\s\\/'\"<>:,;()]+[\\/]+)*"
 _HOST = r"(?:localhost|\d{1,3}(?:\.\d{1,3}){3}|\[[0-9a-fA-F:]{2,39}\])"
 
 # In this order: what is longer or more telling goes before what is part of it.
@@ -28,7 +29,8 @@ _CHANGING = tuple(
         (r"(?i)\b(port)([ =:]{1,3})\d{1,5}\b", r"\1\2<port>"),
         (r"\b0x[0-9a-fA-F]{6,16}\b", "<address>"),
         (r"\b[0-9a-f]{32,128}\b", "<digest>"),
-        (_PATH, ""),
+        (_UNIX_FOLDERS, ""),
+        (_WINDOWS_FOLDERS, ""),
         (r"\btmp[a-z0-9_]{6,8}\b", "<temporary>"),
         (r"\bpytest-(?:of-\w{1,40}|\d{1,9})\b", "<temporary>"),
         (r"(?i)\b(line|lineno)([ =:]{1,3})\d{1,7}\b", r"\1\2<n>"),

@@ -10,7 +10,6 @@ from typing import Any
 
 from buildbot.process.buildstep import BuildStep
 from buildbot.process.results import FAILURE, SUCCESS, WARNINGS
-from pybots_worker.contract import LOG_FILE, REPORT_FILE, RESULT_FILE, ReportFormat, RunResult
 from twisted.internet.threads import deferToThread
 
 from pybots.database.engine import Sessions
@@ -18,6 +17,7 @@ from pybots.results.outcome import Report
 from pybots.results.parse import parse_report
 from pybots.results.store import ReceivedRun, ingest
 from pybots.runs.status import RunStatus
+from pybots_worker.contract import LOG_FILE, REPORT_FILE, RESULT_FILE, ReportFormat, RunResult
 
 
 class IngestRun(BuildStep):

@@ -96,8 +96,8 @@ def could_not_be_collected(name: str) -> bool:
 
 
 def _text(details: Any) -> str:
-    parts = []
-    for content in (details or {}).values():
-        if content.content_type.type == "text":
-            parts.append(b"".join(content.iter_bytes())[:_DETAILS_LENGTH].decode("utf-8", "replace"))
+    contents = [content for content in (details or {}).values() if content.content_type.type == "text"]
+    parts = [
+        b"".join(content.iter_bytes())[:_DETAILS_LENGTH].decode("utf-8", "replace") for content in contents
+    ]
     return "\n".join(part for part in parts if part)

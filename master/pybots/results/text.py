@@ -14,7 +14,7 @@ _DIGEST_LENGTH = 16
 
 
 def safe_name(raw: str, length: int) -> str:
-    """Return *raw* as a name of at most *length* characters: visible ones only, and distinct where *raw* is."""
+    """Return *raw* as a name of at most *length* visible characters, distinct where *raw* is."""
     name = _UNSAFE_IN_NAME.sub(_escaped, raw).strip() or "(without a name)"
     if len(name) <= length:
         return name

@@ -6,9 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from pybots_worker.contract import Ending, ReportFormat, RunResult
-
 from pybots.runs.status import RunStatus
+from pybots_worker.contract import Ending, ReportFormat, RunResult
 
 _BAD = ("failed", "error", "unexpected-pass")
 _DETAIL_LENGTH = 500
@@ -106,7 +105,7 @@ def _by_outcomes(result: RunResult, summary: ReportSummary) -> Conclusion:
 
 
 def _only_modules_skipped(result: RunResult, summary: ReportSummary, total: int) -> bool:
-    # pytest reports a module that skips itself as if it were a test, and says by its status that there was none.
+    # pytest reports a module that skips itself like a test, and says by its status that there was none.
     skipped = summary.counts.get("skipped", 0)
     pytest = summary.format is ReportFormat.JUNIT
     return pytest and result.exit_status == _NOTHING_COLLECTED and skipped == total

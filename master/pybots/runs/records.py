@@ -6,7 +6,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from pybots_worker.contract import RunSpecification
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
@@ -14,6 +13,7 @@ from pybots.database.tables import PLACES_PER_COMMIT, InterpreterRow, ProjectRow
 from pybots.interpreters.plan import TrackName
 from pybots.interpreters.records import track_name
 from pybots.runs.schedule import run_key
+from pybots_worker.contract import RunSpecification
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +35,15 @@ class ClaimedRun:
 
 def next_serial(session: Session, project: str, interpreter: InterpreterRow) -> int:
     """Return how many runs of *project* there are on *interpreter*, which is the next one's serial number."""
-    return session.scalar(
-        select(func.count())
-        .select_from(RunRow)
-        .join(ProjectRow, ProjectRow.id == RunRow.project_id)
-        .where(ProjectRow.name == project, RunRow.interpreter_id == interpreter.id)
-    ) or 0
+    return (
+        session.scalar(
+            select(func.count())
+            .select_from(RunRow)
+            .join(ProjectRow, ProjectRow.id == RunRow.project_id)
+            .where(ProjectRow.name == project, RunRow.interpreter_id == interpreter.id)
+        )
+        or 0
+    )
 
 
 def plan(

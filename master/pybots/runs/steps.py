@@ -9,7 +9,6 @@ from typing import Any
 from buildbot.process.buildstep import BuildStep
 from buildbot.process.results import SKIPPED, SUCCESS
 from buildbot.steps.trigger import Trigger
-from pybots_worker.contract import LOG_FILE, REPORT_FILE, RESULT_FILE, RunResult
 from twisted.internet.defer import Deferred
 from twisted.internet.threads import deferToThread
 
@@ -18,6 +17,7 @@ from pybots.interpreters.steps import MAXIMUM_ATTEMPTS, Clock, upload, work
 from pybots.runs import records
 from pybots.runs.records import ClaimedRun, WantedRun
 from pybots.runs.schedule import virtual_builder
+from pybots_worker.contract import LOG_FILE, REPORT_FILE, RESULT_FILE, RunResult
 
 LOG_BYTES = 64 << 20
 
@@ -95,10 +95,12 @@ class CarryOutRun(BuildStep):
         limits = claimed.specification.limits
         incoming = self.incoming / f"build-{self.build.buildid}"
         seconds = limits.wall_seconds + 12 * limits.prepare_seconds
-        self.build.addStepsAfterCurrentStep([
-            *work("run", claimed.specification.model_dump_json(), incoming, seconds),
-            ReceiveRun(incoming, key, limits.report_bytes, self.ingest(claimed, incoming, worker)),
-        ])
+        self.build.addStepsAfterCurrentStep(
+            [
+                *work("run", claimed.specification.model_dump_json(), incoming, seconds),
+                ReceiveRun(incoming, key, limits.report_bytes, self.ingest(claimed, incoming, worker)),
+            ]
+        )
         return SUCCESS
 
     def _claim(self, key: str, worker: str, build: int) -> ClaimedRun | str:
@@ -119,9 +121,7 @@ class ReceiveRun(BuildStep):
     name = "receive"
     haltOnFailure = True
 
-    def __init__(
-        self, incoming: Path, key: str, report_bytes: int, ingest: BuildStep, **kwargs: Any
-    ) -> None:
+    def __init__(self, incoming: Path, key: str, report_bytes: int, ingest: BuildStep, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.incoming = incoming
         self.key = key

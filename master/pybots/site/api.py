@@ -22,6 +22,7 @@ from pybots.site.facts import (
     Farm,
     Interpreter,
     InterpreterDetails,
+    Overview,
     Project,
     Queue,
     Run,
@@ -31,11 +32,13 @@ from pybots.site.facts import (
 )
 from pybots.site.grid import arrange
 from pybots.site.open import NotStartedError, reading
-from pybots.site.standing import Banner, master_state, standing
+from pybots.site.standing import Banner, master_state, newest_result, standing
 
 T = TypeVar("T")
 Limit = Annotated[int, Query(ge=1, le=200, description="How many at most.")]
-Before = Annotated[int | None, Query(ge=0, description="Only those with a smaller number: for the next page.")]
+Before = Annotated[
+    int | None, Query(ge=0, le=2**62, description="Only those with a smaller number: for the next page.")
+]
 TrackName = Annotated[
     str, Query(max_length=400, description="`main/default/linux-x86_64-glibc`, or as pages write it.")
 ]
@@ -66,7 +69,7 @@ class Status:
 
 
 def parse_track(text: str) -> Track | None:
-    """Return the track that *text* names: branch, variant and platform with `/`, `~` or a middle dot between."""
+    """Return the track that *text* names, with `/`, `~` or a middle dot between its parts; None if none."""
     parts = [part.strip() for part in re.split(r"[/~·]", text)]
     if len(parts) < 3 or not all(parts):
         return None
@@ -103,8 +106,7 @@ def status(sessions: Sessions, clock: Callable[[], datetime], name: str) -> Stat
     now = clock()
     grid = arrange(overview.projects, overview.tracks, overview.cells)
     says = standing(overview, grid, now)
-    newest = max((box.run.finished_at for box in grid.boxes if box.run and box.run.finished_at), default=None)
-    state = master_state(overview.farm, now)
+    newest, state = newest_result(grid), master_state(overview.farm, now)
     return Status(name, True, says.sentence, state, newest, list(says.banners), overview.farm)
 
 
@@ -121,7 +123,7 @@ def _track(text: str) -> Track | None:
     return track
 
 
-def project_standings(overview: Any) -> list[ProjectStanding]:
+def project_standings(overview: Overview) -> list[ProjectStanding]:
     """Return every project with its runs from the grid."""
     standings = []
     for project in overview.projects:
@@ -185,7 +187,9 @@ def _add_work(router: APIRouter, sessions: Sessions) -> None:
         return _found(reading(sessions, lambda s: read_runs.run_details(s, key)), f"run {key}")
 
     @router.get("/interpreters")
-    def get_interpreters(track: TrackName = "", limit: Limit = 50, before: Before = None) -> list[Interpreter]:
+    def get_interpreters(
+        track: TrackName = "", limit: Limit = 50, before: Before = None
+    ) -> list[Interpreter]:
         """Interpreters, newest first."""
         on = _track(track)
         return reading(

@@ -15,7 +15,7 @@ from starlette.staticfiles import StaticFiles
 from pybots import __doc__ as summary
 from pybots.database.engine import Sessions
 from pybots.site import api
-from pybots.site.headers import SafeHeaders
+from pybots.site.headers import HEADERS, SafeHeaders
 from pybots.site.open import NotStartedError, UnreadableError
 from pybots.site.pages import Pages
 from pybots.site.rendering import STATIC, Rendering
@@ -86,7 +86,9 @@ def _add_errors(application: FastAPI, rendering: Rendering) -> None:
         return answer(request, 503, "The results cannot be read", str(error))
 
     def broken(request: Request, _error: Exception) -> Response:
-        return answer(request, 500, "The site made a mistake", "It is in the site's log.")
+        response = answer(request, 500, "The site made a mistake", "It is in the site's log.")
+        response.headers.update(HEADERS)  # this one is answered outside of all middleware
+        return response
 
     application.add_exception_handler(HTTPException, refused)
     application.add_exception_handler(NotStartedError, not_started)

@@ -43,7 +43,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Heading:
-    """A branch, or a variant within it, and over how many columns it stands."""
+    """A branch and a variant, and over how many columns (platforms) they stand."""
 
     text: str
     columns: int
@@ -53,8 +53,7 @@ class Heading:
 class Grid:
     """Projects by tracks."""
 
-    branches: tuple[Heading, ...]
-    variants: tuple[Heading, ...]
+    headings: tuple[Heading, ...]
     tracks: tuple[Track, ...]
     lines: tuple[Line, ...]
 
@@ -70,14 +69,12 @@ def arrange(
     """Return the grid of every project that is registered or has results, on every track."""
     shown = [project for project in projects if project.registered or project.problem]
     lines = [
-        Line(project, tuple(box(project, track, cells.get((project.name, track.name), _EMPTY)) for track in tracks))
+        Line(project, tuple(box(project, on, cells.get((project.name, on.name), _EMPTY)) for on in tracks))
         for project in shown
     ]
-    by_branch = [(name, len(list(group))) for name, group in groupby(tracks, key=lambda track: track.branch)]
     by_variant = groupby(tracks, key=lambda track: (track.branch, track.variant))
     return Grid(
-        branches=tuple(Heading(name, columns) for name, columns in by_branch),
-        variants=tuple(Heading(key[1], len(list(group))) for key, group in by_variant),
+        headings=tuple(Heading(" · ".join(names), len(list(group))) for names, group in by_variant),
         tracks=tuple(tracks),
         lines=tuple(lines),
     )
@@ -87,8 +84,9 @@ def box(project: Project, track: Track, cell: Cell) -> Box:
     """Return what the cell of *project* on *track* says."""
     asked = track.name in project.tracks
     if cell.newest:
-        word = of_run(cell.newest.state, cell.newest.status)
-        return Box(track, word, numbers(cell.newest.status, cell.newest.counts), cell.newest, cell.under_way, asked)
+        run = cell.newest
+        word, said = of_run(run.state, run.status), numbers(run.status, run.counts)
+        return Box(track, word, said, run, cell.under_way, asked)
     if cell.under_way:
         return Box(track, of_run(cell.under_way.state, ""), "", cell.under_way, None, asked)
     return Box(track, _NOT_RUN if asked else _NOT_ASKED, "", None, None, asked)

@@ -35,12 +35,14 @@ class Log:
 def decompress(compressed: bytes, most: int = MOST_BYTES) -> str:
     """Return a zstandard-compressed log as text, at most *most* bytes of it; bad data says so in the text."""
     try:
-        with zstandard.ZstdDecompressor(max_window_size=2**27).stream_reader(io.BytesIO(compressed)) as reader:
+        with zstandard.ZstdDecompressor(max_window_size=2**27).stream_reader(
+            io.BytesIO(compressed)
+        ) as reader:
             data = reader.read(most + 1)
     except zstandard.ZstdError as error:
         return f"[the log cannot be read: {error}]"
     text = data[:most].decode("utf-8", "replace")
-    return f"{text}\n[the rest is not shown: it has more than {most:,} bytes]" if len(data) > most else text
+    return text if len(data) <= most else f"{text}\n[the rest is not shown: more than {most:,} bytes]"
 
 
 def harmless_log(text: str) -> str:

@@ -10,10 +10,7 @@ from sqlalchemy import inspect
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from pybots.config import last_good
-from pybots.config.folder import FarmFolder
-from pybots.config.model import DatabaseSection, FarmSection, SiteSection
-from pybots.database.engine import Sessions, open_engine
+from pybots.database.engine import Sessions
 from pybots.database.tables import Base
 
 T = TypeVar("T")
@@ -32,11 +29,9 @@ def reading(sessions: Sessions, read: Callable[[Session], T]) -> T:
 
     Raises NotStartedError where the file or a table is missing, UnreadableError where a query fails.
     """
-    engine = sessions.engine
-    if engine.dialect.name == "sqlite" and engine.url.database not in {None, "", ":memory:"}:
+    if _file_missing(sessions):
         # SQLite would make an empty file, and the master would find a database without tables.
-        if not Path(str(engine.url.database)).is_file():
-            raise NotStartedError
+        raise NotStartedError
     try:
         with sessions.reading() as session:
             return read(session)
@@ -45,6 +40,13 @@ def reading(sessions: Sessions, read: Callable[[Session], T]) -> T:
             raise NotStartedError from error
         message = f"the results database cannot be read: {str(error).splitlines()[0]}"
         raise UnreadableError(message) from error
+
+
+def _file_missing(sessions: Sessions) -> bool:
+    url = sessions.engine.url
+    if url.get_backend_name() != "sqlite" or url.database in {None, "", ":memory:"}:
+        return False
+    return not Path(str(url.database)).is_file()
 
 
 def _tables_missing(sessions: Sessions) -> bool:

@@ -75,8 +75,9 @@ class Pages:
             return self.rendering.page("not_started.html", farm=None, banners=[])
         grid = arrange(overview.projects, overview.tracks, overview.cells)
         says = standing(overview, grid, self.rendering.clock())
-        facts = {"overview": overview, "grid": grid, "says": says, "banners": says.banners}
-        return self.rendering.page("home.html", farm=overview.farm, **facts)
+        return self.rendering.page(
+            "home.html", farm=overview.farm, banners=says.banners, overview=overview, grid=grid, says=says
+        )
 
     def project(self, request: Request) -> Response:
         """A project: what it is, what it leaves out, and its runs on every track."""
@@ -101,7 +102,7 @@ class Pages:
         return self._page("run.html", farm, details=details, run=details.run, log=shown)
 
     def _log(self, key: str) -> tuple[str, Farm]:
-        kept, farm = self._found(f"log of a run {key}", lambda session: read_runs.compressed_log(session, key))
+        kept, farm = self._found(f"log of a run {key}", lambda s: read_runs.compressed_log(s, key))
         return log.decompress(kept[0]), farm
 
     def run_log(self, request: Request) -> Response:
@@ -128,7 +129,7 @@ class Pages:
     def commit(self, request: Request) -> Response:
         """A commit on every branch that it is on."""
         sha = request.path_params["sha"].lower()
-        found, farm = self._found(f"commit {sha} here", lambda session: read_interpreters.commit(session, sha))
+        found, farm = self._found(f"commit {sha} here", lambda s: read_interpreters.commit(s, sha))
         return self._page("commit.html", farm, commits=found)
 
     def commits(self, _request: Request) -> Response:

@@ -43,7 +43,8 @@ def tracks(session: Session) -> list[Track]:
     rows = session.execute(
         select(tables.Branch.name, tables.Track.variant, tables.Track.platform)
         .join(tables.Track, tables.Track.branch_id == tables.Branch.id)
-        .order_by(tables.Branch.id, tables.Track.variant != "default", tables.Track.variant, tables.Track.platform)
+        .order_by(tables.Branch.id, tables.Track.variant != "default", tables.Track.variant)
+        .order_by(tables.Track.platform)
         .limit(MOST_TRACKS)
     )
     return [Track.of(*row) for row in rows]
@@ -126,8 +127,8 @@ def _branches(session: Session) -> list[Branch]:
 
 def _waiting(session: Session) -> Waiting:
     def by_state(table: type[tables.RunRow] | type[tables.InterpreterRow]) -> tuple[int, int]:
-        unfinished = select(table.state, func.count()).where(table.state.in_(UNFINISHED)).group_by(table.state)
-        rows = session.execute(unfinished).all()
+        unfinished = select(table.state, func.count()).where(table.state.in_(UNFINISHED))
+        rows = session.execute(unfinished.group_by(table.state)).all()
         counts = {str(row[0]): int(row[1]) for row in rows}
         running = counts.pop("running", 0)
         return sum(counts.values()), running

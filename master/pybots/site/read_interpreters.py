@@ -65,8 +65,8 @@ def interpreters(
 ) -> list[Interpreter]:
     """Return at most *limit* interpreters under *conditions*, newest first."""
     order = tables.InterpreterRow.id.asc() if oldest_first else tables.InterpreterRow.id.desc()
-    rows = session.execute(select_interpreters().where(*conditions).order_by(order).limit(min(limit, MOST_LISTED)))
-    return [as_interpreter(row) for row in rows]
+    statement = select_interpreters().where(*conditions).order_by(order).limit(min(limit, MOST_LISTED))
+    return [as_interpreter(row) for row in session.execute(statement)]
 
 
 def list_interpreters(
@@ -113,14 +113,18 @@ def as_proof(text: str) -> Proof | None:
         return Proof(
             version=str(value["version"]),
             modules=[str(name) for name in value["modules"]],
-            missing=[MissingModule(str(m["module"]), str(m["package"]), str(m["error"])) for m in value["missing"]],
+            missing=[_missing(entry) for entry in value["missing"]],
             checks={str(name): str(said) for name, said in value["checks"].items()},
         )
     except (ValueError, KeyError, TypeError, AttributeError):
         return None
 
 
-def _select_commits() -> Select[Any]:
+def _missing(entry: dict[str, object]) -> MissingModule:
+    return MissingModule(str(entry["module"]), str(entry["package"]), str(entry["error"]))
+
+
+def _select_commits() -> Any:
     place, commit = tables.BranchCommit, tables.Commit
     return (
         select(

@@ -6,11 +6,11 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Select, func, or_, select
+from sqlalchemy import ColumnElement, Row, Select, func, select
 from sqlalchemy.orm import Session
 
 from pybots.database import tables
-from pybots.results.outcome import BAD
+from pybots.results.store import failures_of_run
 from pybots.site.facts import Counts, FailingTest, Phase, Run, RunDetails, Track
 
 MOST_FAILING = 200
@@ -73,15 +73,22 @@ def as_run(row: Row[Any]) -> Run:
     )
 
 
-def runs(session: Session, *conditions: ColumnElement[bool], limit: int, oldest_first: bool = False) -> list[Run]:
+def runs(
+    session: Session, *conditions: ColumnElement[bool], limit: int, oldest_first: bool = False
+) -> list[Run]:
     """Return at most *limit* runs under *conditions*, newest first."""
     order = tables.RunRow.id.asc() if oldest_first else tables.RunRow.id.desc()
-    rows = session.execute(select_runs().where(*conditions).order_by(order).limit(min(limit, MOST_LISTED)))
-    return [as_run(row) for row in rows]
+    statement = select_runs().where(*conditions).order_by(order).limit(min(limit, MOST_LISTED))
+    return [as_run(row) for row in session.execute(statement)]
 
 
 def list_runs(
-    session: Session, *, project: str = "", track: Track | None = None, before: int | None = None, limit: int = 50
+    session: Session,
+    *,
+    project: str = "",
+    track: Track | None = None,
+    before: int | None = None,
+    limit: int = 50,
 ) -> list[Run]:
     """Return runs of *project* on *track* (of all, where not given) with a number below *before*."""
     conditions: list[ColumnElement[bool]] = []
@@ -150,36 +157,17 @@ def run_details(session: Session, key: str) -> RunDetails | None:
 
 def failing_tests(session: Session, run_id: int, limit: int = MOST_FAILING) -> list[FailingTest]:
     """Return the first *limit* failing tests of a run, by name, each text bounded."""
-    run, interval, failure = tables.RunRow, tables.IntervalRow, tables.FailureRow
-    rows = session.execute(
-        select(
-            tables.TestRow.name,
-            interval.outcome,
-            failure.exception,
-            func.substr(failure.message, 1, MOST_TRACEBACK).label("message"),
-            func.substr(failure.traceback, 1, MOST_TRACEBACK).label("traceback"),
-            failure.signature,
+    return [
+        FailingTest(
+            test=found.name,
+            outcome=str(found.outcome),
+            exception=found.exception,
+            message=found.message[:MOST_TRACEBACK],
+            traceback=found.traceback[:MOST_TRACEBACK],
+            signature=found.signature,
         )
-        .select_from(run)
-        .join(
-            interval,
-            (interval.project_id == run.project_id)
-            & (interval.track_id == run.track_id)
-            & (interval.first_place <= run.place)
-            & or_(interval.end_place.is_(None), interval.end_place > run.place),
-        )
-        .join(tables.TestRow, tables.TestRow.id == interval.test_id)
-        .outerjoin(failure, failure.id == interval.failure_id)
-        .where(run.id == run_id, run.complete, interval.outcome.in_([str(outcome) for outcome in BAD]))
-        .order_by(tables.TestRow.name)
-        .limit(limit)
-    )
-    return [_failing(row) for row in rows]
-
-
-def _failing(row: Row[Any]) -> FailingTest:
-    name, outcome, exception, message, traceback, signature = row
-    return FailingTest(name, outcome, exception or "", message or "", traceback or "", signature or "")
+        for found in failures_of_run(session, run_id, limit)
+    ]
 
 
 def as_phases(text: str) -> list[Phase]:
@@ -216,7 +204,7 @@ def _command(specification: str) -> list[str]:
 
 
 def compressed_log(session: Session, key: str) -> tuple[bytes, bool] | None:
-    """Return a run's zstandard-compressed log and whether its middle was cut out; None where there is none."""
+    """Return a run's compressed log and whether its middle was cut out; None where there is none."""
     row = session.execute(
         select(tables.RunLog.compressed, tables.RunLog.truncated)
         .join(tables.RunRow, tables.RunRow.id == tables.RunLog.run_id)

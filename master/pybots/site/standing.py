@@ -9,7 +9,7 @@ from datetime import datetime
 
 from pybots.site.facts import Commit, Farm, Overview, Project
 from pybots.site.grid import Grid
-from pybots.site.times import ago, exact, span
+from pybots.site.times import ago, span
 from pybots.site.words import Mark, of_interpreter
 
 SILENT_SECONDS = 60
@@ -49,12 +49,13 @@ def master_banner(farm: Farm, now: datetime) -> Banner | None:
     if state == "alive":
         return None
     if farm.master_at is None:
-        return Banner(Mark.ACT, "The master has not been heard of yet", "Nothing is scheduled until it is started.")
+        title = "The master has not been heard of yet"
+        return Banner(Mark.ACT, title, "Nothing is scheduled until it is started.")
     silence = span((now - farm.master_at).total_seconds())
     return Banner(
         Mark.ACT,
         f"The master has been silent for {silence}",
-        f"It was last heard of at {exact(farm.master_at)}. What follows is as it stood then; nothing new is being run.",
+        "What follows is as it stood then; nothing new is being scheduled.",
         farm.master_at,
     )
 
@@ -79,7 +80,7 @@ def _set_aside(projects: Sequence[Project]) -> Banner:
     names = ", ".join(project.name for project in projects[:10])
     more = f" and {len(projects) - 10} more" if len(projects) > 10 else ""
     title = "A recipe is set aside" if len(projects) == 1 else f"{len(projects)} recipes are set aside"
-    return Banner(Mark.ACT, title, f"{names}{more}: not run until it is mended. File, line and reason are below.")
+    return Banner(Mark.ACT, title, f"{names}{more}. File, line and reason are further down this page.")
 
 
 def readable(name: str) -> str:
@@ -152,13 +153,14 @@ def _trunk_remarks(commits: Sequence[Commit]) -> list[str]:
             seen.add(made.track.name)
             word = of_interpreter(made.state, made.status)
             if word.mark is Mark.ACT:
-                remarks.append(f"The newest interpreter of {made.track.name} did not come about: {word.label}.")
+                remarks.append(f"The newest interpreter on {made.track.name}: {word.label}.")
     return remarks
 
 
 def _under_way(farm: Farm) -> str:
     waiting = farm.waiting
-    runs, interpreters = waiting.runs + waiting.runs_running, waiting.interpreters + waiting.interpreters_running
+    runs = waiting.runs + waiting.runs_running
+    interpreters = waiting.interpreters + waiting.interpreters_running
     if not runs and not interpreters:
         return "Nothing is waiting."
     parts = [

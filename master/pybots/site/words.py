@@ -49,21 +49,33 @@ _RUNS = {
         Mark.STOPPED,
         "A dependency could not be resolved, built or installed.",
     ),
-    "install-failed": Word("install failed", Mark.STOPPED, "The project itself could not be built or installed."),
+    "install-failed": Word(
+        "install failed", Mark.STOPPED, "The project itself could not be built or installed."
+    ),
     "collection-failed": Word(
-        "collection failed", Mark.STOPPED, "Some of the suite could not be imported, so its tests did not run."
+        "collection failed",
+        Mark.STOPPED,
+        "Some of the suite could not be imported, so its tests did not run.",
     ),
     "crashed": Word("crashed", Mark.STOPPED, "The suite's process died before its end."),
-    "timed-out": Word("timed out", Mark.STOPPED, "The suite was stopped: it took, or was silent for, too long."),
+    "timed-out": Word(
+        "timed out", Mark.STOPPED, "The suite was stopped: it took, or was silent for, too long."
+    ),
     "memory-limit": Word("memory limit", Mark.STOPPED, "The suite was stopped: it used too much memory."),
     "disk-limit": Word("disk limit", Mark.STOPPED, "The suite was stopped: it wrote too much to the disk."),
-    "report-invalid": Word("report invalid", Mark.STOPPED, "The suite ended without a report that can be read."),
+    "report-invalid": Word(
+        "report invalid", Mark.STOPPED, "The suite ended without a report that can be read."
+    ),
     "no-tests": Word("no tests", Mark.STOPPED, "The suite ended well, but not one test was run."),
-    "worker-lost": Word("worker lost", Mark.FARM, "The worker went away. This says nothing about the project."),
+    "worker-lost": Word(
+        "worker lost", Mark.FARM, "The worker went away. This says nothing about the project."
+    ),
     "worker-unfit": Word(
         "worker unfit", Mark.FARM, "The worker could not do this run. This says nothing about the project."
     ),
-    "farm-error": Word("farm error", Mark.FARM, "The farm made a mistake. This says nothing about the project."),
+    "farm-error": Word(
+        "farm error", Mark.FARM, "The farm made a mistake. This says nothing about the project."
+    ),
     "cancelled": Word("cancelled", Mark.FARM, "The run was no longer wanted."),
 }
 
@@ -79,7 +91,9 @@ _INTERPRETERS = {
     "compile-failed": Word("compile failed", Mark.ACT, "It does not compile, not even from a clean tree."),
     "install-failed": Word("install failed", Mark.ACT, "make install ended with an error."),
     "prove-failed": Word("prove failed", Mark.ACT, "It was installed, but does not do what it should."),
-    "worker-lost": Word("worker lost", Mark.FARM, "The worker went away. This says nothing about the commit."),
+    "worker-lost": Word(
+        "worker lost", Mark.FARM, "The worker went away. This says nothing about the commit."
+    ),
 }
 
 TOUCHES = {

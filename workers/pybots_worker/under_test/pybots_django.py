@@ -1,4 +1,4 @@
-"""Django's own test runner with our report: `TEST_RUNNER = "pybots_django.Runner"`; works with `--parallel` too."""
+"""Runs Django's own test runner with our report, in parallel too: `TEST_RUNNER = "pybots_django.Runner"`."""
 
 from __future__ import annotations
 

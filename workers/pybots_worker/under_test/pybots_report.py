@@ -8,10 +8,11 @@ Standard library only, and works on every Python from 3.9. The file is the one n
      "exception": "AssertionError", "message": "1 != 2", "traceback": "..."}
     {"end": true, "collected": 2, "deselected": 0}
 
-`outcome` is passed, failed, error, skipped, expected-failure or unexpected-pass. A skip's reason is its `message`. A
-module that cannot be imported is an error named after the module, with `"collection_error": true`. What fails for a
-whole class or module is named as unittest does: `setUpClass (package.module.Class)`. Each line is written at once, so
-that a crash leaves what ran, and the test that was started last. Without a last line the run did not come to its end.
+`outcome` is passed, failed, error, skipped, expected-failure or unexpected-pass. A skip's reason is its
+`message`. A module that cannot be imported is an error named after the module, with `"collection_error": true`.
+What fails for a whole class or module is named as unittest does: `setUpClass (package.module.Class)`. Each line
+is written at once, so that a crash leaves what ran, and the test that was started last. Without a last line the
+run did not come to its end. `kind` is unittest or django.
 """
 
 from __future__ import annotations
@@ -52,8 +53,8 @@ class Report:
 def open_report(kind):
     """Open the file named by PYBOTS_REPORT.
 
-    The variable is taken out of the environment: a suite that starts test runs of its own must not have them write
-    into the same file.
+    The variable is taken out of the environment: a suite that starts test runs of its own must not have them
+    write into the same file.
     """
     path = os.environ.pop(REPORT_VARIABLE, "")
     if not path:
@@ -114,13 +115,14 @@ def tests_by_class(suite):
 
 
 class ReportingMixin:
-    """What makes a unittest result class write the report; `pybots_report` and `pybots_classes` are set on it."""
+    """What makes a unittest result class write the report.
 
-    pybots_report = None
-    pybots_classes = {}
+    `pybots_report` (a Report) and `pybots_classes` (what `tests_by_class` returns) are set on the subclass.
+    """
+
     _pybots_running = False
 
-    def startTest(self, test):
+    def startTest(self, test):  # noqa: N802
         """Say which test runs now."""
         super().startTest(test)
         self._pybots_running = True
@@ -130,7 +132,7 @@ class ReportingMixin:
         self._pybots_started = time.perf_counter()
         self.pybots_report.write({"started": test_name(test)})
 
-    def stopTest(self, test):
+    def stopTest(self, test):  # noqa: N802
         """Write what the test did: the first thing that was not well, else that it passed or was skipped."""
         super().stopTest(test)
         self._pybots_running = False
@@ -139,17 +141,17 @@ class ReportingMixin:
             seconds = time.perf_counter() - self._pybots_started
         self._pybots_write(test, self._pybots_first(), seconds)
 
-    def addSuccess(self, test):
+    def addSuccess(self, test):  # noqa: N802
         """Note that it passed."""
         super().addSuccess(test)
         self._pybots_note("passed")
 
-    def addFailure(self, test, err):
+    def addFailure(self, test, err):  # noqa: N802
         """Note a failed assertion."""
         super().addFailure(test, err)
         self._pybots_note("failed", **self._pybots_texts(test, err))
 
-    def addError(self, test, err):
+    def addError(self, test, err):  # noqa: N802
         """Note an error, or write at once what concerns a whole class or module."""
         super().addError(test, err)
         texts = self._pybots_texts(test, err)
@@ -160,7 +162,7 @@ class ReportingMixin:
             name = test.id() if isinstance(test, _ErrorHolder) else "tearDownClass (%s)" % _class_name(test)
             self.pybots_report.write(dict(test=name, outcome="error", seconds=0.0, **texts))
 
-    def addSkip(self, test, reason):
+    def addSkip(self, test, reason):  # noqa: N802
         """Note a skip; where a whole class is skipped by its set-up, each of its tests is."""
         super().addSkip(test, reason)
         reason = _bounded(str(reason), MESSAGE_CHARACTERS)
@@ -168,21 +170,25 @@ class ReportingMixin:
             self._pybots_note("skipped", message=reason)
             return
         # Django's parallel runner names the class's last test where setUpClass skips.
-        name = test.id().partition("(")[2].rstrip(")") if isinstance(test, _ErrorHolder) else _class_name(test)
+        name = (
+            test.id().partition("(")[2].rstrip(")") if isinstance(test, _ErrorHolder) else _class_name(test)
+        )
         for member in self._pybots_members(name):
-            self.pybots_report.write(dict(test=member, outcome="skipped", seconds=0.0, message=reason))
+            self.pybots_report.write(
+                {"test": member, "outcome": "skipped", "seconds": 0.0, "message": reason}
+            )
 
-    def addExpectedFailure(self, test, err):
+    def addExpectedFailure(self, test, err):  # noqa: N802
         """Note a failure that was expected."""
         super().addExpectedFailure(test, err)
         self._pybots_note("expected-failure", **self._pybots_texts(test, err))
 
-    def addUnexpectedSuccess(self, test):
+    def addUnexpectedSuccess(self, test):  # noqa: N802
         """Note that a failure was expected and did not come."""
         super().addUnexpectedSuccess(test)
         self._pybots_note("unexpected-pass", message="a failure was expected")
 
-    def addSubTest(self, test, subtest, err):
+    def addSubTest(self, test, subtest, err):  # noqa: N802
         """Note what one part of a test did; the test fails when a part does."""
         super().addSubTest(test, subtest, err)
         if err is None:
@@ -193,7 +199,7 @@ class ReportingMixin:
         texts["message"] = _bounded(subtest._subDescription() + " " + texts["message"], MESSAGE_CHARACTERS)
         self._pybots_note(outcome, **texts)
 
-    def addDuration(self, test, elapsed):
+    def addDuration(self, test, elapsed):  # noqa: N802
         """Take unittest's own measure (Python 3.12 and later)."""
         parent = getattr(super(), "addDuration", None)
         if parent:
@@ -228,11 +234,11 @@ class ReportingMixin:
     def _pybots_texts(self, test, err):
         try:
             traceback = self._exc_info_to_string(err, test)
-        except Exception as error:  # a broken __str__ or traceback must not end the run
+        except Exception as error:  # noqa: BLE001  (a broken __str__ must not end the run)
             traceback = "no traceback: %r" % (type(error),)
         try:
             message = str(err[1])
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001
             message = "no message: %r" % (type(error),)
         return {
             "exception": _bounded(_exception_name(err[0]), 200),

@@ -1,4 +1,4 @@
-"""Runs unittest with our report: `python -m pybots_unittest [unittest's own arguments]`; discovers by default."""
+"""Runs unittest with our report: `python -m pybots_unittest [unittest's arguments]`; discovers by default."""
 
 from __future__ import annotations
 

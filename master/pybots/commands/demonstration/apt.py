@@ -122,9 +122,16 @@ def _system_acquire() -> list[str]:
     """How this system reaches its archives: proxies and the like, from its own apt configuration."""
     try:
         done = subprocess.run(
-            ["apt-config", "dump"], timeout=20, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False
+            ["apt-config", "dump"],
+            timeout=20,
+            capture_output=True,
+            text=True,
+            stdin=subprocess.DEVNULL,
+            check=False,
         )
     except (OSError, subprocess.TimeoutExpired):
         return []
     prefixes = ("Acquire::http", "Acquire::ftp", "Acquire::Check-", "Acquire::Proxy", "Acquire::socks")
-    return [line for line in done.stdout.splitlines() if line.startswith(prefixes) and not line.endswith('"";')]
+    return [
+        line for line in done.stdout.splitlines() if line.startswith(prefixes) and not line.endswith('"";')
+    ]

@@ -1,4 +1,4 @@
-"""Decides in which order CPython source packages are tried: the newest first, final releases before others."""
+"""Decides in which order CPython source packages are tried: newest first, final releases before others."""
 
 from __future__ import annotations
 
@@ -68,10 +68,10 @@ def parse_showsrc(text: str) -> list[Candidate]:
 
 
 def _candidate(stanza: str) -> Candidate | None:
-    package = re.search(r"^Package: (\S+)$", stanza, re.M)
-    version = re.search(r"^Version: (\S+)$", stanza, re.M)
+    package = re.search(r"^Package: (\S+)$", stanza, re.MULTILINE)
+    version = re.search(r"^Version: (\S+)$", stanza, re.MULTILINE)
     # A line of a checksum list: checksum, size, name. The detached signature (.asc) is another line.
-    tarball = re.search(r"^ [0-9a-f]+ (\d+) (\S+\.orig\.tar\.(?:xz|gz|bz2))$", stanza, re.M)
+    tarball = re.search(r"^ [0-9a-f]+ (\d+) (\S+\.orig\.tar\.(?:xz|gz|bz2))$", stanza, re.MULTILINE)
     if package is None or version is None or tarball is None:
         return None
     upstream = parse_version(_without_revision(version[1]))

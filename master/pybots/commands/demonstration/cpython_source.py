@@ -1,9 +1,8 @@
-"""Talks to the outside for CPython's source: the public repository, or else a distribution's source package."""
+"""Talks to the outside for CPython's source: the public repository, else a source package."""
 
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -20,6 +19,7 @@ from pybots.commands.demonstration.local_repository import (
     reach,
 )
 from pybots.commands.demonstration.package_sources import PackageSource, read_system, with_next_suites
+from pybots.config.files import write_atomically
 
 PUBLIC_REPOSITORY = "https://github.com/python/cpython"
 REACH_SECONDS = 8.0
@@ -43,7 +43,9 @@ class Trunk:
 class CPythonSource:
     """Gets CPython's source into *folder*, once: a later call with the same wishes needs no network."""
 
-    def __init__(self, folder: Path, say: Say, package_sources: Sequence[PackageSource] | None = None) -> None:
+    def __init__(
+        self, folder: Path, say: Say, package_sources: Sequence[PackageSource] | None = None
+    ) -> None:
         self.folder = folder
         self.say = say
         self.package_sources = package_sources
@@ -64,7 +66,8 @@ class CPythonSource:
             return before
         if before is not None and (url or "") != before.asked_git:
             raise SourceError(
-                f"this folder follows {before.asked_git or before.git}; give --dir NEW_FOLDER to follow {url} instead"
+                f"this folder follows {before.asked_git or before.git}; give --dir NEW_FOLDER to follow "
+                f"{url or PUBLIC_REPOSITORY}"
             )
         trunk = replace(self._new(url, version), asked_git=url or "", asked_version=version or "")
         self._save(trunk)
@@ -81,9 +84,7 @@ class CPythonSource:
         return trunk
 
     def _save(self, trunk: Trunk) -> None:
-        temporary = self._record.with_suffix(".new")
-        temporary.write_text(json.dumps(asdict(trunk), indent=1) + "\n")
-        os.replace(temporary, self._record)
+        write_atomically(self._record, (json.dumps(asdict(trunk), indent=1) + "\n").encode())
 
     def _new(self, url: str | None, version: str | None) -> Trunk:
         pinned = parse_version(version) if version else None
@@ -136,7 +137,8 @@ class CPythonSource:
             origin = f"CPython {candidate.upstream} from the source package {package}"
             return Trunk(str(self.repository), BRANCH, commit, origin)
         raise SourceError(
-            f"none of {len(candidates)} source packages could be downloaded. Give a CPython repository with --git"
+            f"none of {len(candidates)} source packages could be downloaded. "
+            "Give a CPython repository with --git"
         )
 
     def _sources(self) -> Sequence[PackageSource]:
@@ -145,10 +147,13 @@ class CPythonSource:
         try:
             system = read_system(Path("/etc/os-release").read_text())
         except OSError as error:
-            raise SourceError("this system has no apt sources. Give a CPython repository with --git") from error
+            raise SourceError(
+                "this system has no apt sources. Give a CPython repository with --git"
+            ) from error
         sources = with_next_suites(system, system_sources())
         if not sources:
             raise SourceError(
-                "this system's package sources name no Debian or Ubuntu archive. Give a CPython repository with --git"
+                "this system's package sources name no Debian or Ubuntu archive. "
+                "Give a CPython repository with --git"
             )
         return sources

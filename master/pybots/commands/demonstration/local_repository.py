@@ -21,7 +21,9 @@ class SourceError(Exception):
     """CPython's source could not be had; the message says why and what to do."""
 
 
-def git(arguments: Sequence[str], seconds: float = GIT_SECONDS, *, remote: bool = False, **environment: str) -> str:
+def git(
+    arguments: Sequence[str], seconds: float = GIT_SECONDS, *, remote: bool = False, **environment: str
+) -> str:
     """Run git without questions; return what it printed. Raises SourceError when it fails or has no end.
 
     Only *remote* work reads the user's configuration (proxies, addresses): a commit must not depend on it.
@@ -133,7 +135,7 @@ def _initialise(repository: Path) -> None:
 def unpack(tarball: Path, into: Path) -> tuple[Path, int]:
     """Unpack *tarball*; return its top folder and the newest file's time (seconds since 1970).
 
-    Raises SourceError for anything that would lie outside of *into*, for devices, and for too large a content.
+    Raises SourceError for anything that would lie outside of *into*, for devices, and for too much.
     """
     try:
         with tarfile.open(tarball) as archive:
@@ -147,5 +149,3 @@ def unpack(tarball: Path, into: Path) -> tuple[Path, int]:
     if len(tops) != 1 or not (tops[0] / "configure").is_file():
         raise SourceError(f"{tarball.name} is not CPython's source: no configure in one top folder")
     return tops[0], max(int(member.mtime) for member in members)
-
-

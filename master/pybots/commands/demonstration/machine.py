@@ -62,7 +62,9 @@ def missing(needs: Sequence[Need] = NEEDS) -> list[Need]:
 
 def _is_here(need: Need) -> bool:
     if need.kind is Kind.PROGRAM:
-        return shutil.which(need.name) is not None or (need.name == "pkg-config" and bool(shutil.which("pkgconf")))
+        return shutil.which(need.name) is not None or (
+            need.name == "pkg-config" and bool(shutil.which("pkgconf"))
+        )
     # readline's header uses FILE without including what declares it.
     snippet = f"#include <stdio.h>\n#include <{need.name}>\n"
     return call(["cc", *_flags(need), "-E", "-x", "c", "-"], CHECK_SECONDS, snippet).status == 0
@@ -81,10 +83,10 @@ def installer_here() -> Installer | None:
 
 
 def make_fit(say: Callable[[str], None], *, install: bool) -> list[str]:
-    """See that everything a build needs is here, installing it where that is allowed; return the packages installed.
+    """See that what a build needs is here, and install it where that is allowed; return what was installed.
 
-    Only apt is ever run, and only as root or with a sudo that asks nothing. Raises MachineUnfitError, with the
-    command that a person can run, when something needed is missing afterwards.
+    Only apt is ever run, as root or with a sudo that asks nothing. Raises MachineUnfitError, with the command
+    that a person can run, when something needed is missing afterwards.
     """
     lacking = missing()
     if not lacking:
@@ -115,7 +117,7 @@ def _rights() -> list[str] | None:
 
 
 def _apt_install(rights: list[str], packages: list[str]) -> str:
-    """Install; return why it did not work, or nothing. One package that does not exist must not stop the rest."""
+    """Install; return why it did not work, or nothing. One unknown package must not stop the rest."""
     # sudo drops the environment, so that the wish for no questions is said again behind it.
     apt = [*rights, "env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-o", "DPkg::Lock::Timeout=120"]
     options = ["install", "--yes", "--no-install-recommends"]

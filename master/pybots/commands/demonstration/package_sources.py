@@ -12,7 +12,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from urllib.parse import urlsplit
 
-ARCHIVE_FOLDER = re.compile(r"^(debian|raspbian|ubuntu|ubuntu-ports|devuan)(-(main|proxy|remote|mirror|archive))?$")
+ARCHIVE_FOLDER = re.compile(
+    r"^(debian|raspbian|ubuntu|ubuntu-ports|devuan)(-(main|proxy|remote|mirror|archive))?$"
+)
 COMPONENTS = ("main", "universe")
 POCKETS = re.compile(r"-(updates|security|backports|proposed|proposed-updates|backports-sloppy)$")
 DEBIAN_ALIASES = ("oldoldstable", "oldstable", "stable", "testing", "unstable", "sid")
@@ -63,7 +65,9 @@ def parse_one_line(text: str) -> list[PackageSource]:
         if match is None:
             continue
         options, uri, suite, components = match.groups()
-        found.append(PackageSource(uri, (suite,), tuple(components.split()), _one_line_options(options or "")))
+        found.append(
+            PackageSource(uri, (suite,), tuple(components.split()), _one_line_options(options or ""))
+        )
     return found
 
 
@@ -81,7 +85,9 @@ def parse_deb822(text: str) -> list[PackageSource]:
         options = {OPTION_FIELDS[name]: value for name, value in stanza.items() if name in OPTION_FIELDS}
         suites = tuple(stanza.get("suites", "").split())
         components = tuple(stanza.get("components", "").split())
-        found.extend(PackageSource(uri, suites, components, options) for uri in stanza.get("uris", "").split())
+        found.extend(
+            PackageSource(uri, suites, components, options) for uri in stanza.get("uris", "").split()
+        )
     return found
 
 

@@ -39,45 +39,34 @@ class Need:
     """The library's name for pkg-config, where its header may lie outside of the compiler's own path."""
 
 
-def _need(
-    name: str,
-    what_for: str,
-    apt: str,
-    dnf: str,
-    pacman: str,
-    brew: str = "",
-    *,
-    kind: Kind = Kind.HEADER,
-    wanted: bool = False,
-    pkg_config: str = "",
-) -> Need:
-    names = {Installer.APT: apt, Installer.DNF: dnf, Installer.PACMAN: pacman, Installer.BREW: brew}
-    packages = {installer: package for installer, package in names.items() if package}
-    return Need(name, kind, packages, what_for, wanted, pkg_config)
+def _need(name: str, what_for: str, packages: str, *, wanted: bool = False, pkg_config: str = "") -> Need:
+    """One row: *packages* are those of each installer in order, `-` where there is none to install."""
+    names = zip(Installer, packages.split(), strict=True)
+    kind = Kind.HEADER if name.endswith(".h") else Kind.PROGRAM
+    by_installer = {installer: package for installer, package in names if package != "-"}
+    return Need(name, kind, by_installer, what_for, wanted, pkg_config)
 
 
 NEEDS = (
-    _need("cc", "compiling", "gcc", "gcc", "gcc", kind=Kind.PROGRAM),
-    _need("make", "compiling", "make", "make", "make", kind=Kind.PROGRAM),
-    _need("git", "following commits", "git", "git", "git", "git", kind=Kind.PROGRAM),
-    _need("pkg-config", "finding libraries", "pkg-config", "pkgconf", "pkgconf", "pkgconf", kind=Kind.PROGRAM),
-    _need("stdlib.h", "compiling", "libc6-dev", "glibc-devel", "glibc"),
+    _need("cc", "compiling", "gcc gcc gcc -"),
+    _need("make", "compiling", "make make make -"),
+    _need("git", "following commits", "git git git git"),
+    _need("pkg-config", "finding libraries", "pkg-config pkgconf pkgconf pkgconf"),
+    _need("stdlib.h", "compiling", "libc6-dev glibc-devel glibc -"),
     _need(
-        "openssl/ssl.h", "ssl, hashlib", "libssl-dev", "openssl-devel", "openssl", "openssl@3", pkg_config="openssl"
+        "openssl/ssl.h", "ssl, hashlib", "libssl-dev openssl-devel openssl openssl@3", pkg_config="openssl"
     ),
-    _need("sqlite3.h", "sqlite3", "libsqlite3-dev", "sqlite-devel", "sqlite", "sqlite", pkg_config="sqlite3"),
-    _need("ffi.h", "ctypes", "libffi-dev", "libffi-devel", "libffi", "libffi", pkg_config="libffi"),
-    _need("zlib.h", "zlib", "zlib1g-dev", "zlib-devel", "zlib", "zlib", pkg_config="zlib"),
-    _need("bzlib.h", "bz2", "libbz2-dev", "bzip2-devel", "bzip2", "bzip2"),
-    _need("lzma.h", "lzma", "liblzma-dev", "xz-devel", "xz", "xz", pkg_config="liblzma"),
-    _need("readline/readline.h", "readline", "libreadline-dev", "readline-devel", "readline", "readline"),
-    _need("ncurses.h", "curses", "libncurses-dev", "ncurses-devel", "ncurses", "ncurses", pkg_config="ncursesw"),
-    _need("uuid/uuid.h", "uuid", "uuid-dev", "libuuid-devel", "util-linux-libs", pkg_config="uuid"),
-    _need("gdbm.h", "dbm.gnu", "libgdbm-dev", "gdbm-devel", "gdbm", "gdbm", wanted=True),
-    _need("ccache", "compiling again faster", "ccache", "ccache", "ccache", "ccache", kind=Kind.PROGRAM, wanted=True),
-    _need(
-        "bwrap", "keeping suites apart", "bubblewrap", "bubblewrap", "bubblewrap", kind=Kind.PROGRAM, wanted=True
-    ),
+    _need("sqlite3.h", "sqlite3", "libsqlite3-dev sqlite-devel sqlite sqlite", pkg_config="sqlite3"),
+    _need("ffi.h", "ctypes", "libffi-dev libffi-devel libffi libffi", pkg_config="libffi"),
+    _need("zlib.h", "zlib", "zlib1g-dev zlib-devel zlib zlib", pkg_config="zlib"),
+    _need("bzlib.h", "bz2", "libbz2-dev bzip2-devel bzip2 bzip2"),
+    _need("lzma.h", "lzma", "liblzma-dev xz-devel xz xz", pkg_config="liblzma"),
+    _need("readline/readline.h", "readline", "libreadline-dev readline-devel readline readline"),
+    _need("ncurses.h", "curses", "libncurses-dev ncurses-devel ncurses ncurses", pkg_config="ncursesw"),
+    _need("uuid/uuid.h", "uuid", "uuid-dev libuuid-devel util-linux-libs -", pkg_config="uuid"),
+    _need("gdbm.h", "dbm.gnu", "libgdbm-dev gdbm-devel gdbm gdbm", wanted=True),
+    _need("ccache", "compiling again faster", "ccache ccache ccache ccache", wanted=True),
+    _need("bwrap", "keeping suites apart", "bubblewrap bubblewrap bubblewrap -", wanted=True),
 )
 
 _INSTALL = {

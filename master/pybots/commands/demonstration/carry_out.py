@@ -1,0 +1,264 @@
+"""Carries the demonstration out: machine, source, farm, interpreters, runs; then says what happened."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from pybots.commands import facts
+from pybots.commands.demonstration.children import Child, ChildEndedError, own_program, stop_all
+from pybots.commands.demonstration.cpython_source import CPythonSource, Trunk
+from pybots.commands.demonstration.farm_folder import (
+    HOST,
+    WORKERS,
+    FolderError,
+    Ports,
+    choose_ports,
+    copy_recipes,
+    ports_before,
+    write_farm,
+)
+from pybots.commands.demonstration.machine import make_fit
+from pybots.commands.demonstration.outcome_table import table
+from pybots.commands.demonstration.progress import Display, duration
+from pybots.commands.demonstration.stages import Standing, all_carried_out, farm_stages
+from pybots.commands.demonstration.timeline import Timeline, read_durations, save_durations
+from pybots.commands.demonstration.watch import Watch
+from pybots.commands.master_process import running_master, stop_master
+from pybots.commands.platform_here import platform_here
+from pybots.config.files import write_atomically
+from pybots.config.folder import FarmFolder
+from pybots.config.model import FarmConfiguration
+from pybots.database.engine import Sessions, open_engine
+
+START_SECONDS = 120.0
+LOOK_SECONDS = 1.0
+PATIENCE_SECONDS = 2 * 3600.0
+"""Without any change for so long, nothing will come any more: every run has limits below this."""
+PLANNING_SECONDS = 90.0
+"""After an interpreter is proven the master plans its runs; it looks for forgotten ones every minute."""
+
+
+class DemonstrationError(Exception):
+    """The demonstration cannot go on; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """What the command line asks for."""
+
+    folder: Path
+    git: str | None
+    cpython: str | None
+    projects: tuple[str, ...]
+    variants: tuple[str, ...]
+    install: bool
+    json_file: Path | None
+
+
+class Demonstration:
+    """One demonstration in one folder; `stop` ends everything that it started."""
+
+    def __init__(self, wishes: Wishes, display: Display) -> None:
+        self.wishes = wishes
+        self.display = display
+        self.farm = FarmFolder(wishes.folder.absolute())
+        self.own = self.farm.root / "demonstration"
+        self.began = datetime.now(UTC)
+        self.children: list[Child] = []
+        self._clock = time.monotonic()
+
+    def carry_out(self) -> bool:
+        """Do all of it; return whether every interpreter was proven and every suite was run."""
+        durations = read_durations(self.own / "durations.json")
+        with Timeline(self.display, time.monotonic, durations) as timeline:
+            with timeline.stage("machine") as say:
+                make_fit(self._saying(say), install=self.wishes.install)
+                say("has what a build needs")
+            with timeline.stage("source") as say:
+                trunk = CPythonSource(self.own, self._saying(say)).get(self.wishes.git, self.wishes.cpython)
+                say(trunk.origin)
+            with timeline.stage("farm") as say:
+                ports = self._prepare(trunk)
+                watch = self._watch(ports)
+                again = watch.ran_before()
+                self._start(ports, say)
+                say(f"serves {ports.site_url}")
+            standing = self._wait(watch, timeline, again=again)
+        self._tell(standing, ports)
+        save_durations(self.own / "durations.json", durations, timeline.seconds())
+        self._write_json(watch, timeline, again=again)
+        return all_carried_out(standing)
+
+    def _saying(self, detail: Callable[[str], None]) -> Callable[[str], None]:
+        def say(text: str) -> None:
+            self.display.say(text)
+            detail(text)
+
+        return say
+
+    def _prepare(self, trunk: Trunk) -> Ports:
+        if running_master(self.farm) is not None:
+            raise FolderError(
+                f"a farm runs in {self.farm.root}; stop it with `pybots stop {self.farm.root}`, or give --dir"
+            )
+        copy_recipes(self.farm.root, self.wishes.projects)
+        ports = choose_ports(ports_before(self.farm.root))
+        write_farm(
+            self.farm.root,
+            git=trunk.git,
+            branch=trunk.branch,
+            variants=self.wishes.variants,
+            platform=platform_here(),
+            ports=ports,
+        )
+        return ports
+
+    def _watch(self, ports: Ports) -> Watch:
+        # The master brings the tables up to date too; here it is done before the first question.
+        from pybots.database.migrate import migrate  # noqa: PLC0415
+
+        url = self.farm.database_url(FarmConfiguration.model_fields["database"].default.results)
+        engine = open_engine(url)
+        migrate(engine)
+        return Watch(Sessions(engine), ports.operators_url, self.wishes.variants, self.began)
+
+    def _start(self, ports: Ports, say: Callable[[str], None]) -> None:
+        say("the master starts")
+        pybots = own_program("pybots")
+        master = self._child("master", [pybots, "start", str(self.farm.root), "--foreground"])
+        self._until(lambda: self._master_is_ready(ports), [master], "the master")
+        say("the workers and the site start")
+        for worker in WORKERS:
+            folder = self.farm.root / "workers" / worker
+            address = f"{HOST}:{ports.workers}"
+            password = str(self.farm.root / "passwords" / worker)
+            command = [own_program("pybots-worker"), "start", str(folder), "--master", address]
+            self._child(f"worker-{worker}", [*command, "--name", worker, "--password-file", password])
+        self._child("site", [pybots, "site", str(self.farm.root)])
+        self._until(lambda: _answers(ports.site_url), self.children, "the site")
+
+    def _child(self, name: str, command: Sequence[str]) -> Child:
+        child = Child(name, command, self.farm.root, self.own / "logs" / f"{name}.log")
+        self.children.append(child)
+        return child
+
+    def _master_is_ready(self, ports: Ports) -> bool:
+        process = running_master(self.farm)
+        return process is not None and _answers(f"http://{HOST}:{ports.store}/ready", str(process.pid))
+
+    def _until(self, ready: Callable[[], bool], children: Sequence[Child], what: str) -> None:
+        deadline = time.monotonic() + START_SECONDS
+        while not ready():
+            for child in children:
+                child.check()
+            if time.monotonic() > deadline:
+                raise DemonstrationError(
+                    f"{what} did not answer within {START_SECONDS:.0f} s; its log is in {self.own / 'logs'}"
+                )
+            time.sleep(0.2)
+
+    def _wait(self, watch: Watch, timeline: Timeline, *, again: bool) -> Standing:
+        """Wait until nothing is left to do; with *again*, have every suite run once more first."""
+        known = read_durations(self.own / "durations.json")
+        patience = Patience(0.0 if again else PLANNING_SECONDS)
+        troubles: set[str] = set()
+        while True:
+            self.check()
+            now = datetime.now(UTC)
+            standing = watch.standing(again=again)
+            timeline.farm(farm_stages(standing, now, known))
+            if standing.complete and standing.expected:
+                return standing
+            for trouble in watch.troubles(now):
+                if trouble not in troubles:
+                    troubles.add(trouble)
+                    self.display.say(f"the farm says: {trouble}")
+            if patience.is_over(standing, time.monotonic()):
+                return standing
+            if patience.should_ask(standing, time.monotonic()):
+                watch.ask_to_run_again(now)
+            time.sleep(LOOK_SECONDS)
+
+    def _tell(self, standing: Standing, ports: Ports) -> None:
+        lines = ["", table(standing), ""]
+        for project, problem in standing.set_aside:
+            lines.append(f"{project} is set aside: {problem}")
+        lines += [
+            f"all of it took {duration(time.monotonic() - self._clock)}",
+            f"the page:               {ports.site_url}",
+            f"Buildbot's, to operate: {ports.operators_url}",
+        ]
+        self.display.say("\n".join(lines))
+
+    def _write_json(self, watch: Watch, timeline: Timeline, *, again: bool) -> None:
+        if self.wishes.json_file is None:
+            return
+        since = self.began if again else None
+        seconds = time.monotonic() - self._clock
+        answer: dict[str, Any] = facts.gather(watch.sessions, since, seconds)
+        answer["cost"]["stages"] = timeline.seconds()
+        write_atomically(self.wishes.json_file.absolute(), (json.dumps(answer, indent=1) + "\n").encode())
+
+    def check(self) -> None:
+        """Raise ChildEndedError when a process of the farm is gone."""
+        for child in self.children:
+            child.check()
+
+    def serve(self) -> None:
+        """Go on until interrupted, or a process of the farm is gone."""
+        while True:
+            self.check()
+            time.sleep(LOOK_SECONDS)
+
+    def stop(self) -> None:
+        """End everything that was started."""
+        if self.children:
+            stop_master(self.farm.root, timeout=20)
+        stop_all(self.children)
+
+
+class Patience:
+    """Notices that nothing changes any more."""
+
+    def __init__(self, ask_after: float) -> None:
+        self.ask_after = ask_after
+        self._last: object = None
+        self._changed = time.monotonic()
+        self._asked = False
+
+    def is_over(self, standing: Standing, now: float) -> bool:
+        """Whether nothing will come: no interpreter can serve, or there was no change for hours."""
+        state = (standing.interpreters, standing.runs, standing.phases)
+        if state != self._last:
+            self._last, self._changed = state, now
+        finished = bool(standing.interpreters) and all(i.state == "finished" for i in standing.interpreters)
+        hopeless = finished and not any(i.artifact for i in standing.interpreters)
+        return hopeless or now - self._changed > PATIENCE_SECONDS
+
+    def should_ask(self, standing: Standing, now: float) -> bool:
+        """Whether the master has to be asked for runs: nothing is under way, and it was not asked yet."""
+        work = [*standing.interpreters, *standing.runs]
+        idle = bool(standing.interpreters) and all(item.state == "finished" for item in work)
+        if self._asked or not idle or now - self._changed < self.ask_after:
+            return False
+        self._asked = True
+        return True
+
+
+def _answers(url: str, text: str | None = None) -> bool:
+    try:
+        answer = httpx.get(url, timeout=5, trust_env=False)
+    except httpx.HTTPError:
+        return False
+    return answer.status_code == httpx.codes.OK and (text is None or answer.text == text)
+
+
+__all__ = ["ChildEndedError", "Demonstration", "DemonstrationError", "Wishes"]

@@ -1,0 +1,64 @@
+"""Decides what of a report is remembered of each test, and when two reports say the same."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from pybots.results.intervals import Seen
+from pybots.results.outcome import BAD, Failure, Report
+from pybots.results.signature import signature
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """One test of a run: what counts for its history, and the text that goes with it."""
+
+    seen: Seen
+    failure: Failure | None
+    failure_digest: str
+    """Of the text; empty without one."""
+    failure_signature: str
+
+    @property
+    def bad(self) -> bool:
+        """True where the outcome is one that somebody should look at."""
+        return self.seen.outcome in BAD
+
+
+def observed(report: Report) -> dict[str, Observed]:
+    """Return what is remembered, by the tests' names.
+
+    The signature counts for bad outcomes only: another reason for a skip is not another outcome.
+    """
+    signatures: dict[Failure, tuple[str, str]] = {}
+    tests = {}
+    for name, result in report.results.items():
+        digest, signed = _signed(result.failure, signatures)
+        seen = Seen(result.outcome, signed if result.outcome in BAD else "")
+        tests[name] = Observed(seen, result.failure, digest, signed)
+    return tests
+
+
+def outcomes_digest(tests: Mapping[str, Observed]) -> str:
+    """Return 64 hexadecimal digits: the same for reports that say the same of the same tests."""
+    digest = hashlib.sha256()
+    for name in sorted(tests):
+        seen = tests[name].seen
+        digest.update(f"{name}\0{seen.outcome.value}\0{seen.signature}\n".encode())
+    return digest.hexdigest()
+
+
+def failure_digest(failure: Failure) -> str:
+    """Return the digest by which one text is kept once."""
+    text = f"{failure.exception}\0{failure.message}\0{failure.traceback}"
+    return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()
+
+
+def _signed(failure: Failure | None, known: dict[Failure, tuple[str, str]]) -> tuple[str, str]:
+    if failure is None:
+        return "", ""
+    if failure not in known:
+        known[failure] = failure_digest(failure), signature(failure)
+    return known[failure]

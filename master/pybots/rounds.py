@@ -1,0 +1,59 @@
+"""A Buildbot service that does its work in rounds: every so often, never two at once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from buildbot.util.service import BuildbotService
+from twisted.internet import defer, task
+from twisted.python import log
+
+
+class RoundsService(BuildbotService):
+    """Calls `round()` every `seconds`; a round that fails is logged, and the next one comes as usual."""
+
+    seconds: float
+    _rounds: task.LoopingCall | None = None
+    _busy: defer.Deferred[Any] | None = None
+
+    async def round(self) -> None:
+        """Do the work of one round."""
+        raise NotImplementedError
+
+    def begin(self, seconds: float) -> None:
+        """Begin the rounds, or go on with another interval: Buildbot configures a service after starting it."""
+        self._end()
+        self.seconds = seconds
+        self._rounds = task.LoopingCall(self._round)
+        self._rounds.clock = self.master.reactor
+        self._rounds.start(seconds)
+
+    @defer.inlineCallbacks
+    def stopService(self) -> Any:
+        """Begin no new round, and wait for the one under way: it ends by its own timeouts."""
+        self._end()
+        if self._busy is not None:
+            yield self._busy
+        yield super().stopService()
+
+    def _end(self) -> None:
+        if self._rounds is not None and self._rounds.running:
+            self._rounds.stop()
+        self._rounds = None
+
+    def _round(self) -> defer.Deferred[Any]:
+        if self._busy is None:
+            done = defer.Deferred.fromCoroutine(self.round())
+            done.addErrback(lambda failure: log.err(failure, f"a round of the {self.name} failed"))
+            self._busy = done
+            done.addBoth(self._rest)
+        # Another Deferred than the one that stopService waits for: each waiter needs its own.
+        waiter: defer.Deferred[Any] = defer.Deferred()
+        if self._busy is None:
+            waiter.callback(None)
+        else:
+            self._busy.addBoth(lambda _: waiter.callback(None))
+        return waiter
+
+    def _rest(self, _: Any) -> None:
+        self._busy = None

@@ -1,0 +1,103 @@
+"""What workers fetch over HTTP, against the real server, git and an installer's way of reading links."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from pybots.farm.packed_sources import pack_folder
+
+SERVER = """
+import sys
+from pathlib import Path
+from twisted.internet import reactor
+from pybots.farm.handout import make_site
+store, sources, packages, trunk = map(Path, sys.argv[1:])
+port = reactor.listenTCP(0, make_site(store, sources, packages, trunk), interface="127.0.0.1")
+print(port.getHost().port, flush=True)
+reactor.run()
+"""
+
+
+def git(folder: Path, *arguments: str) -> str:
+    command = ["git", "-c", "user.name=A", "-c", "user.email=a@example.com", *arguments]
+    return subprocess.run(
+        command, cwd=folder, check=True, capture_output=True, text=True, timeout=60
+    ).stdout.strip()
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Iterator[tuple[Path, str]]:
+    upstream = tmp_path / "upstream"
+    upstream.mkdir()
+    git(upstream, "init", "-q", "-b", "main")
+    for number in range(3):
+        (upstream / "file").write_text(str(number))
+        git(upstream, "add", "file")
+        git(upstream, "commit", "-q", "-m", f"commit {number}")
+    git(tmp_path, "clone", "-q", "--bare", str(upstream), "trunk.git")
+    for name in ("store", "sources", "packages"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "store" / "abc.tar.zst").write_bytes(b"archive")
+    (tmp_path / "packages" / "thing-1.0-py3-none-any.whl").write_bytes(b"wheel")
+    folders = [str(tmp_path / name) for name in ("store", "sources", "packages", "trunk.git")]
+    with subprocess.Popen(
+        [sys.executable, "-c", SERVER, *folders], stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        try:
+            yield tmp_path, f"http://127.0.0.1:{process.stdout.readline().strip()}"
+        finally:
+            process.kill()
+
+
+def test_artifacts_are_served_and_not_listed(served: tuple[Path, str]) -> None:
+    _, base = served
+    assert httpx.get(f"{base}/artifacts/abc.tar.zst").content == b"archive"
+    assert httpx.get(f"{base}/artifacts/").status_code == 403
+    assert httpx.get(f"{base}/artifacts/%2e%2e/trunk.git/config").status_code == 404
+
+
+def test_packages_are_listed_for_installers(served: tuple[Path, str]) -> None:
+    _, base = served
+    assert 'href="thing-1.0-py3-none-any.whl"' in httpx.get(f"{base}/packages/").text
+
+
+def test_any_commit_is_fetched_by_name_and_nothing_is_pushed(served: tuple[Path, str]) -> None:
+    folder, base = served
+    middle = git(folder / "upstream", "rev-parse", "HEAD~1")
+    worker = folder / "worker"
+    worker.mkdir()
+    git(worker, "init", "-q")
+    git(worker, "fetch", "-q", "--depth=1", f"{base}/trunk.git", middle)
+    git(worker, "checkout", "-q", "FETCH_HEAD")
+    assert (worker / "file").read_text() == "1"
+    with pytest.raises(subprocess.CalledProcessError):
+        git(worker, "push", "-q", f"{base}/trunk.git", "HEAD:refs/heads/other")
+
+
+def test_ready_names_the_process(served: tuple[Path, str]) -> None:
+    _, base = served
+    assert httpx.get(f"{base}/ready").text.isdigit()
+
+
+def test_the_same_folder_packs_to_the_same_digest(tmp_path: Path) -> None:
+    folder = tmp_path / "project"
+    (folder / "sub").mkdir(parents=True)
+    (folder / "sub" / "file.py").write_text("x = 1\n")
+    (folder / ".git").mkdir()
+    (folder / ".git" / "HEAD").write_text("left out")
+    first = pack_folder(folder, tmp_path / "sources")
+    os.utime(folder / "sub" / "file.py", (1, 1))
+    assert pack_folder(folder, tmp_path / "sources") == first
+    with tarfile.open(tmp_path / "sources" / f"{first}.tar.gz") as archive:
+        assert archive.getnames() == ["source/sub/file.py"]
+    (folder / "sub" / "file.py").write_text("x = 2\n")
+    assert pack_folder(folder, tmp_path / "sources") != first

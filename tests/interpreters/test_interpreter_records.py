@@ -1,0 +1,149 @@
+"""Interpreters in the results database: wanted once, claimed, finished once, inherited."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+import pytest
+from sqlalchemy import select
+
+from pybots.commits.select import Selection
+from pybots.database.engine import Sessions, open_engine
+from pybots.database.tables import Base, Branch, BranchCommit, Commit, InterpreterRow
+from pybots.interpreters import records
+from pybots.interpreters.plan import TrackName, interpreter_key, tracks
+from pybots_worker.contract import Artifact, InterpreterResult, InterpreterStatus
+
+NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
+TRACK = TrackName("main", "default", "linux-x86_64-glibc")
+BUILD, INHERIT, NOT_BUILT = Selection.BUILD, Selection.INHERIT, Selection.NOT_BUILT
+
+
+def sha(number: int) -> str:
+    return f"{number + 1:x}".ljust(40, "0")
+
+
+@pytest.fixture
+def sessions() -> Iterator[Sessions]:
+    engine = open_engine("sqlite://")
+    Base.metadata.create_all(engine)
+    yield Sessions(engine)
+    engine.dispose()
+
+
+def history(sessions: Sessions, *selections: Selection) -> None:
+    with sessions.writing() as session:
+        session.add(Branch(id=1, name="main"))
+        session.flush()
+        for number, selection in enumerate(selections):
+            session.add(
+                Commit(
+                    id=number + 1,
+                    sha=sha(number),
+                    author_name="A",
+                    author_email="a@example.com",
+                    committed_at=NOW,
+                    subject="s",
+                    touches="native",
+                    files_changed=1,
+                )
+            )
+            session.flush()
+            session.add(BranchCommit(branch_id=1, position=number, commit_id=number + 1, selection=selection))
+
+
+def rows(sessions: Sessions) -> list[InterpreterRow]:
+    with sessions.reading() as session:
+        return list(session.scalars(select(InterpreterRow).order_by(InterpreterRow.position)))
+
+
+def proven(key: str, digest: str = "a" * 64) -> InterpreterResult:
+    artifact = Artifact(digest=digest, archive="x", archive_sha256="b" * 64, archive_bytes=3, tree_bytes=9)
+    return InterpreterResult(
+        key=key,
+        status=InterpreterStatus.PROVEN,
+        clean_build=True,
+        phases=[],
+        seconds=1.0,
+        artifact=artifact,
+    )
+
+
+def test_what_is_to_be_built_is_wanted_once(sessions: Sessions) -> None:
+    history(sessions, BUILD, INHERIT, NOT_BUILT, BUILD)
+    with sessions.writing() as session:
+        first = records.want(session, [TRACK], NOW)
+    with sessions.writing() as session:
+        again = records.want(session, [TRACK], NOW)
+    assert first == [interpreter_key(TRACK, sha(0)), interpreter_key(TRACK, sha(3))]
+    assert again == []
+    assert [row.state for row in rows(sessions)] == ["wanted", "finished", "wanted"]
+
+
+def test_documentation_inherits_through_documentation(sessions: Sessions) -> None:
+    history(sessions, BUILD, INHERIT, INHERIT)
+    with sessions.writing() as session:
+        records.want(session, [TRACK], NOW)
+    built, first, second = rows(sessions)
+    assert (first.status, first.inherited_from_id) == ("inherited", built.id)
+    assert second.inherited_from_id == built.id
+
+
+def test_what_inherits_from_a_commit_not_built_says_so(sessions: Sessions) -> None:
+    """Its parent was superseded: an older interpreter's results are not its own."""
+    history(sessions, BUILD, NOT_BUILT, INHERIT)
+    with sessions.writing() as session:
+        records.want(session, [TRACK], NOW)
+    inherited = rows(sessions)[-1]
+    assert inherited.status == "inherited"
+    assert inherited.inherited_from_id is None
+
+
+def test_a_finished_interpreter_is_not_claimed_and_not_finished_again(sessions: Sessions) -> None:
+    history(sessions, BUILD)
+    key = interpreter_key(TRACK, sha(0))
+    with sessions.writing() as session:
+        records.want(session, [TRACK], NOW)
+    with sessions.writing() as session:
+        claimed = records.claim(session, key, "one", 7, NOW)
+        assert claimed is not None
+        assert (claimed.commit, claimed.track) == (sha(0), TRACK)
+    with sessions.writing() as session:
+        assert records.finish(session, proven(key), NOW)
+    with sessions.writing() as session:
+        assert not records.finish(session, proven(key, "c" * 64), NOW)
+        assert not records.finish_without_result(session, key, "farm-error", "x", NOW)
+        assert records.claim(session, key, "two", 8, NOW) is None
+        newest = records.newest_proven(session, 1)
+    assert newest is not None
+    assert newest.key == key
+
+
+def test_two_commits_may_share_an_artifact(sessions: Sessions) -> None:
+    history(sessions, BUILD, BUILD)
+    with sessions.writing() as session:
+        keys = records.want(session, [TRACK], NOW)
+    for key in keys:
+        with sessions.writing() as session:
+            records.claim(session, key, "one", 1, NOW)
+            records.finish(session, proven(key), NOW)
+    first, second = rows(sessions)
+    assert first.artifact_id == second.artifact_id is not None
+
+
+def test_waiting_counts_commits_and_not_tracks(sessions: Sessions) -> None:
+    history(sessions, BUILD, BUILD)
+    debug = TrackName("main", "debug", TRACK.platform)
+    with sessions.writing() as session:
+        records.want(session, [TRACK, debug], NOW)
+        assert records.waiting(session, "main") == 2
+
+
+def test_tracks_are_every_combination() -> None:
+    assert len(tracks(["main", "3.15"], ["default", "debug"], ["p", "q", "p"])) == 8
+
+
+def test_keys_are_safe_in_addresses() -> None:
+    key = interpreter_key(TrackName("feature/x y", "default", "p"), sha(1))
+    assert key == f"feature-x-y~default~p~{sha(1)[:16]}"

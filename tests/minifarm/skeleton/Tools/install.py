@@ -1,0 +1,74 @@
+"""Installs the miniature: the base interpreter's files, and over them what this repository has."""
+
+import os
+import re
+import runpy
+import shutil
+import sys
+import sysconfig
+
+DROPPED = {
+    "__pycache__",
+    "test",
+    "tests",
+    "idlelib",
+    "tkinter",
+    "turtledemo",
+    "lib2to3",
+    "ensurepip",
+    "site-packages",
+    "dist-packages",
+    "pydoc_data",
+    "distutils",
+    "msilib",
+    "idle_test",
+}
+DEBUG = re.compile(r"('Py_DEBUG': )0")
+
+
+def drop(folder, names):
+    """Leave out what takes room and time, and is no part of what the tests need."""
+    return [
+        name for name in names if name in DROPPED or name.startswith(("config-", "_test", "_ctypes_test"))
+    ]
+
+
+def main(destdir, prefix, pydebug, *extensions):
+    """Install into DESTDIR/prefix."""
+    root = destdir + prefix
+    name = "python%d.%d" % sys.version_info[:2]
+    library = os.path.join(root, "lib", name)
+    shutil.copytree(sysconfig.get_path("stdlib"), library, ignore=drop)
+    if sysconfig.get_path("platstdlib") != sysconfig.get_path("stdlib"):
+        shutil.copytree(sysconfig.get_path("platstdlib"), library, ignore=drop, dirs_exist_ok=True)
+    shutil.copytree(sysconfig.get_path("include"), os.path.join(root, "include", name))
+    os.makedirs(os.path.join(library, "site-packages"))
+    binaries = os.path.join(root, "bin")
+    os.makedirs(binaries)
+    shutil.copy(os.path.realpath(sys.executable), os.path.join(binaries, name))
+    os.symlink(name, os.path.join(binaries, "python3"))
+    shutil.copytree("Lib", library, dirs_exist_ok=True)
+    for extension in extensions:
+        shutil.copy(extension, os.path.join(library, "lib-dynload"))
+    mark(library, pydebug)
+    install_pip(library)
+
+
+def mark(library, pydebug):
+    """Make the variant visible: sysconfig's Py_DEBUG, as in a real debug build."""
+    data = sysconfig._get_sysconfigdata_name() + ".py"
+    path = os.path.join(library, data)
+    with open(path, encoding="utf-8") as stream:
+        text = stream.read()
+    with open(path, "w", encoding="utf-8") as stream:
+        stream.write(DEBUG.sub(r"\g<1>" + pydebug, text))
+
+
+def install_pip(library):
+    """Have the miniature's own ensurepip install its pip."""
+    install = runpy.run_path(os.path.join("Lib", "ensurepip", "__init__.py"))["install_into"]
+    install(os.path.join(library, "site-packages"))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

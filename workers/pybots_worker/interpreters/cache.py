@@ -1,0 +1,173 @@
+"""Fetches stored interpreters over HTTP, and keeps the few that were used last."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import os
+import re
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+import httpx
+
+from pybots_worker.contract import StoredInterpreter
+from pybots_worker.interpreters.folders import finish_removals, remove_tree
+from pybots_worker.interpreters.prove import prove_interpreter
+from pybots_worker.interpreters.toolchain import build_environment
+from pybots_worker.interpreters.unpack import ArchiveRejectedError, unpack_artifact
+from pybots_worker.processes import BoundedLog
+
+KEPT = 10
+"""How many unpacked interpreters stay, besides those that are in use."""
+MAXIMUM_ARCHIVE_BYTES = 2 << 30
+DOWNLOAD_SECONDS = 1800.0
+PROOF_SECONDS = 300.0
+_TIMEOUT = httpx.Timeout(60.0, connect=20.0)
+_POLL_SECONDS = 0.1
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+
+_held: dict[Path, IO[str]] = {}
+"""The locks of the interpreters that this process uses: shared, and kept until the process ends."""
+
+
+class UnfitError(Exception):
+    """This machine cannot run the interpreter, and that is nobody's regression; the text says why."""
+
+
+class DownloadError(Exception):
+    """The artifact could not be fetched, or is not the one that was asked for; the text says why."""
+
+
+def fetch_interpreter(interpreter: StoredInterpreter, cache: Path, *, kept: int = KEPT) -> Path:
+    """Return the folder of an unpacked interpreter (`bin/python3` in it); it stays until this process ends.
+
+    Any number of processes may ask at once. Raises DownloadError, UnfitError, OSError.
+    """
+    folder = cache.absolute() / "interpreters"
+    folder.mkdir(parents=True, exist_ok=True)
+    place = folder / interpreter.digest
+    if place in _held:
+        return place
+    lock = _lock_path(place).open("a", encoding="utf-8")
+    try:
+        while not _share(lock, place):
+            with _alone(lock, place):
+                _prepare(interpreter, place)
+    except BaseException:
+        lock.close()
+        raise
+    _held[place] = lock
+    os.utime(_lock_path(place))
+    _remove_oldest(folder, kept)
+    return place
+
+
+def _lock_path(place: Path) -> Path:
+    return place.with_name(f"{place.name}.lock")
+
+
+def _proven_path(place: Path) -> Path:
+    return place.with_name(f"{place.name}.proven")
+
+
+def _share(lock: IO[str], place: Path) -> bool:
+    """Hold the interpreter together with others who use it; False, and not held, where it is not ready."""
+    _wait(lock, fcntl.LOCK_SH, place)
+    if place.is_dir() and _proven_path(place).exists():
+        return True
+    fcntl.flock(lock, fcntl.LOCK_UN)
+    return False
+
+
+@contextlib.contextmanager
+def _alone(lock: IO[str], place: Path) -> Iterator[None]:
+    _wait(lock, fcntl.LOCK_EX, place)
+    try:
+        yield
+    finally:
+        fcntl.flock(lock, fcntl.LOCK_UN)
+
+
+def _wait(lock: IO[str], kind: int, place: Path) -> None:
+    deadline = time.monotonic() + DOWNLOAD_SECONDS + PROOF_SECONDS
+    while True:
+        try:
+            fcntl.flock(lock, kind | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() >= deadline:
+                msg = f"another process has kept {place} locked for {DOWNLOAD_SECONDS + PROOF_SECONDS:.0f} seconds"
+                raise DownloadError(msg) from None
+            time.sleep(_POLL_SECONDS)
+        else:
+            return
+
+
+def _prepare(interpreter: StoredInterpreter, place: Path) -> None:
+    """Download, unpack and prove, each unless it is done; we hold the interpreter alone."""
+    if not place.is_dir():
+        with tempfile.NamedTemporaryFile(dir=place.parent, prefix=".download-") as archive:
+            _download(interpreter, archive)
+            try:
+                unpack_artifact(Path(archive.name), interpreter.digest, place)
+            except ArchiveRejectedError as error:
+                msg = f"the artifact from {interpreter.url} was rejected: {error}"
+                raise DownloadError(msg) from error
+    _prove_imports(place)
+    _proven_path(place).touch()
+
+
+def _download(interpreter: StoredInterpreter, target: IO[bytes]) -> None:
+    digest, size, deadline = hashlib.sha256(), 0, time.monotonic() + DOWNLOAD_SECONDS
+    try:
+        with httpx.stream("GET", interpreter.url, timeout=_TIMEOUT, follow_redirects=True) as response:
+            response.raise_for_status()
+            for chunk in response.iter_raw(1 << 20):
+                size += len(chunk)
+                if size > MAXIMUM_ARCHIVE_BYTES or time.monotonic() > deadline:
+                    msg = f"{interpreter.url} sends more than {MAXIMUM_ARCHIVE_BYTES} bytes, or too slowly"
+                    raise DownloadError(msg)
+                digest.update(chunk)
+                target.write(chunk)
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        msg = f"{interpreter.url} cannot be fetched: {type(error).__name__}: {error}"
+        raise DownloadError(msg) from error
+    target.flush()
+    if digest.hexdigest() != interpreter.archive_sha256:
+        msg = f"{interpreter.url} has sha256 {digest.hexdigest()}, not {interpreter.archive_sha256}"
+        raise DownloadError(msg)
+
+
+def _prove_imports(place: Path) -> None:
+    """An interpreter needs the system libraries that it was built against: see whether this machine has them."""
+    log = BoundedLog(100_000, 100_000)
+    environment = build_environment(os.environ)
+    _, wrong = prove_interpreter(place / "bin" / "python3", environment, log, PROOF_SECONDS, quick=True)
+    if wrong:
+        said = log.tail_text(3).strip()
+        msg = f"interpreter {place.name[:12]} does not work on this machine: {wrong}" + (f" ({said})" if said else "")
+        raise UnfitError(msg)
+
+
+def _remove_oldest(folder: Path, kept: int) -> None:
+    """Remove the least recently used beyond `kept`, never one that somebody holds."""
+    finish_removals(folder)
+    places = [place for place in folder.iterdir() if _DIGEST.fullmatch(place.name)]
+    for place in sorted(places, key=_last_used, reverse=True)[kept:]:
+        if place in _held:
+            continue
+        with _lock_path(place).open("a", encoding="utf-8") as lock, contextlib.suppress(BlockingIOError):
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _proven_path(place).unlink(missing_ok=True)
+            remove_tree(place)
+
+
+def _last_used(place: Path) -> float:
+    try:
+        return _lock_path(place).stat().st_mtime
+    except FileNotFoundError:
+        return 0.0

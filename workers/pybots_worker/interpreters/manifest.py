@@ -1,0 +1,139 @@
+"""What an installed interpreter consists of, in the one form from which its digest is made."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import stat
+from pathlib import Path, PurePosixPath
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from pybots_worker.contract import Sha256, Shape
+
+MANIFEST_NAME = "manifest.json"
+TREE_PREFIX = "tree/"
+MAXIMUM_ENTRIES = 100_000
+MAXIMUM_MANIFEST_BYTES = 64 << 20
+MAXIMUM_TREE_BYTES = 4 << 30
+_CHUNK_BYTES = 1 << 20
+
+RelativePath = Annotated[str, Field(min_length=1, max_length=1000)]
+
+
+class FileEntry(Shape):
+    """A regular file; of its mode only whether it may be executed."""
+
+    kind: Literal["file"] = "file"
+    path: RelativePath
+    executable: bool = False
+    size: Annotated[int, Field(ge=0, le=MAXIMUM_TREE_BYTES)]
+    sha256: Sha256
+
+
+class LinkEntry(Shape):
+    """A symbolic link."""
+
+    kind: Literal["link"] = "link"
+    path: RelativePath
+    target: RelativePath
+
+
+class FolderEntry(Shape):
+    """A folder."""
+
+    kind: Literal["folder"] = "folder"
+    path: RelativePath
+
+
+Entry = Annotated[FileEntry | LinkEntry | FolderEntry, Field(discriminator="kind")]
+
+
+class Manifest(Shape):
+    """The entries of a tree, sorted by path."""
+
+    entries: Annotated[list[Entry], Field(max_length=MAXIMUM_ENTRIES)]
+
+    def canonical(self) -> bytes:
+        """Return the one text of this manifest; its sha256 is the artifact's digest."""
+        plain = self.model_dump(mode="json")
+        return json.dumps(plain, sort_keys=True, separators=(",", ":"), ensure_ascii=True).encode()
+
+    def digest(self) -> str:
+        """Return the artifact's digest."""
+        return hashlib.sha256(self.canonical()).hexdigest()
+
+    def tree_bytes(self) -> int:
+        """Return what the files take together."""
+        return sum(entry.size for entry in self.entries if isinstance(entry, FileEntry))
+
+
+def describe_tree(tree: Path) -> Manifest:
+    """Read a tree and describe it. Raises ValueError on what is neither file, folder nor link, or points outside."""
+    entries: list[FileEntry | LinkEntry | FolderEntry] = []
+    for folder, folders, files in os.walk(tree):
+        for name in [*folders, *files]:
+            path = Path(folder, name)
+            entries.append(_describe(path, path.relative_to(tree).as_posix()))
+    manifest = Manifest(entries=sorted(entries, key=lambda entry: entry.path))
+    problem = find_problem(manifest)
+    if problem:
+        raise ValueError(problem)
+    return manifest
+
+
+def find_problem(manifest: Manifest) -> str:
+    """Say why a manifest must not be unpacked; empty where it may be."""
+    kinds: dict[str, str] = {}
+    for entry in manifest.entries:
+        parent = entry.path.rpartition("/")[0]
+        if not _is_plain(entry.path):
+            return f"{entry.path!r} is not a plain relative path"
+        if entry.path in kinds:
+            return f"{entry.path} is named twice"
+        if parent and kinds.get(parent) != "folder":  # sorted: a folder comes before what is in it
+            return f"{entry.path} is not in a folder of this tree"
+        if isinstance(entry, LinkEntry) and not _stays_inside(entry):
+            return f"{entry.path} is a link to {entry.target!r}, outside of this tree"
+        kinds[entry.path] = entry.kind
+    if manifest.tree_bytes() > MAXIMUM_TREE_BYTES:
+        return f"the files take more than {MAXIMUM_TREE_BYTES} bytes"
+    return ""
+
+
+def _is_plain(path: str) -> bool:
+    parts = path.split("/")
+    return not any(part in {"", ".", ".."} for part in parts) and "\0" not in path and "\\" not in path
+
+
+def _stays_inside(link: LinkEntry) -> bool:
+    """'..' only at the start, and not further up than the tree: then no chain of such links leads outside."""
+    parts = PurePosixPath(link.target).parts
+    up = next((index for index, part in enumerate(parts) if part != ".."), len(parts))
+    below = parts[up:]
+    return bool(below) and ".." not in below and _is_plain("/".join(below)) and up <= link.path.count("/")
+
+
+def _describe(path: Path, name: str) -> FileEntry | LinkEntry | FolderEntry:
+    mode = path.lstat().st_mode
+    if stat.S_ISLNK(mode):
+        return LinkEntry(path=name, target=str(path.readlink()))
+    if stat.S_ISDIR(mode):
+        return FolderEntry(path=name)
+    if not stat.S_ISREG(mode):
+        msg = f"{name} is neither a file, nor a folder, nor a link"
+        raise ValueError(msg)
+    size, digest = hash_file(path)
+    return FileEntry(path=name, executable=bool(mode & 0o111), size=size, sha256=digest)
+
+
+def hash_file(path: Path) -> tuple[int, str]:
+    """Return a file's size in bytes, and its sha256."""
+    digest, size = hashlib.sha256(), 0
+    with path.open("rb") as stream:
+        while chunk := stream.read(_CHUNK_BYTES):
+            digest.update(chunk)
+            size += len(chunk)
+    return size, digest.hexdigest()

@@ -1,0 +1,88 @@
+"""Decides with which compiler and in which environment interpreters are built."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+_KEPT = (
+    *("PATH", "HOME", "USER", "LOGNAME", "TMPDIR", "LD_LIBRARY_PATH", "PKG_CONFIG_PATH"),
+    *("CC", "CXX", "CPPFLAGS", "CFLAGS", "LDFLAGS", "CCACHE_DIR", "CCACHE_MAXSIZE", "CCACHE_DISABLE"),
+    *("http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"),
+    *("SSL_CERT_FILE", "SSL_CERT_DIR", "GIT_SSL_CAINFO", "SSH_AUTH_SOCK"),
+)
+"""What the operator may decide; nothing else of our environment reaches a build."""
+_FLAGS = ("CC", "CXX", "CPPFLAGS", "CFLAGS", "LDFLAGS", "PKG_CONFIG_PATH")
+_COMPILERS = ("gcc", "g++", "cc", "c++", "clang", "clang++")
+_EPOCH = "1577836800"
+"""2020-01-01: the date that `sys.version` shows, the same for every build; zip files cannot be older than 1980."""
+
+
+@dataclass(frozen=True, slots=True)
+class Toolchain:
+    """The environment of every build command, and one line that changes when the compiler does."""
+
+    environment: Mapping[str, str]
+    compiler: str
+
+
+def find_toolchain(cache: Path) -> Toolchain:
+    """Look for the compiler, and for ccache to put before it."""
+    environment = build_environment(os.environ)
+    ccache = shutil.which("ccache")
+    if ccache:
+        folder = _masquerade(Path(ccache), cache.absolute() / "compilers")
+        environment["PATH"] = f"{folder}{os.pathsep}{environment['PATH']}"
+        environment.setdefault("CCACHE_DIR", str(cache.absolute() / "ccache"))
+        environment.setdefault("CCACHE_MAXSIZE", "5G")
+    flags = [f"{name}={environment[name]}" for name in _FLAGS if name in environment]
+    return Toolchain(environment, " ".join([_version(environment), *flags]))
+
+
+def build_environment(ours: Mapping[str, str]) -> dict[str, str]:
+    """Return what a build may see of our environment, with all that makes two builds differ set."""
+    kept = {name: ours[name] for name in _KEPT if ours.get(name)}
+    return {
+        "PATH": os.defpath,
+        **kept,
+        "LC_ALL": "C.UTF-8",
+        "TZ": "UTC",
+        "SOURCE_DATE_EPOCH": _EPOCH,
+        "GIT_TERMINAL_PROMPT": "0",
+        "GIT_ALLOW_PROTOCOL": "file:git:http:https:ssh",
+        "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+    }
+
+
+def _masquerade(ccache: Path, folder: Path) -> Path:
+    """A folder in which `gcc` is ccache.
+
+    With `CC="ccache gcc"` the installed interpreter would ask every machine that builds an extension for ccache.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in _COMPILERS:
+        link = folder / name
+        if shutil.which(name) and not link.is_symlink():
+            link.symlink_to(ccache)
+    return folder
+
+
+def _version(environment: Mapping[str, str]) -> str:
+    command = shlex.split(environment.get("CC", "")) or ["gcc" if shutil.which("gcc") else "cc"]
+    try:
+        done = subprocess.run(
+            [*command, "--version"],
+            env=dict(environment),
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    except OSError as error:
+        return f"{command[0]}: {error.strerror}"
+    return (done.stdout.splitlines() or ["unknown"])[0]

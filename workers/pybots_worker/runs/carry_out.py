@@ -1,0 +1,150 @@
+"""Carries out a run from its specification to its result."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from pybots_worker.bounded_log import BoundedLog
+from pybots_worker.contract import LOG_FILE, RESULT_FILE, Ending, Lock, RunResult, RunSpecification
+from pybots_worker.processes import Finished
+from pybots_worker.runs.environment import create_environment, uv_cache
+from pybots_worker.runs.fetch import Fetched, fetch_source
+from pybots_worker.runs.install import install
+from pybots_worker.runs.interpreter import provide_interpreter
+from pybots_worker.runs.phases import Announce, Phases, RunEndedError, one_line
+from pybots_worker.runs.place import Place
+from pybots_worker.runs.placeholders import problems
+from pybots_worker.runs.suite import bound_report, run_suite
+
+FREE_BYTES_BEFORE = 500_000_000
+FREE_BYTES_AFTER = 50_000_000
+"""With less than this, tests fail for want of room, and say nothing about Python."""
+
+
+@dataclass(slots=True)
+class _Known:
+    """What is known of a run so far."""
+
+    phases: Phases
+    fetched: Fetched | None = None
+    lock: Lock | None = None
+    finished: Finished | None = None
+
+
+def carry_out(
+    specification: RunSpecification,
+    *,
+    folder: Path,
+    cache: Path,
+    echo: bool = False,
+    announce: Announce | None = None,
+) -> RunResult:
+    """Do what a specification asks for in an empty folder; write `report`, `log.zst` and `result.json` there.
+
+    `result.json` comes last, so that where it is, all is. `cache` is kept from run to run. With `echo`, the
+    head of the log is also printed as it comes; `announce` hears of each phase. However the run ends, there is a result; only StoppedError
+    (we were told to stop) and mistakes of ours go through.
+    """
+    limits = specification.limits
+    log = BoundedLog(limits.log_bytes // 4, limits.log_bytes - limits.log_bytes // 4, echo=echo)
+    place = Place(specification, folder.resolve(), cache.resolve(), log)
+    known = _Known(Phases(announce))
+    started = time.monotonic()
+    try:
+        _do(place, known)
+        ending, detail = _ending(place, known)
+    except RunEndedError as error:
+        ending, detail = error.ending, error.detail
+    except OSError as error:
+        ending, detail = Ending.UNFIT, one_line(f"this machine failed: {error}")
+    log.write(f"\n{ending}{': ' + detail if detail else ''}\n".encode())
+    result = _result(place, known, ending, detail, time.monotonic() - started)
+    _write(place.folder / LOG_FILE, log.compressed())
+    _write(place.folder / RESULT_FILE, result.model_dump_json(indent=1).encode())
+    return result
+
+
+def _do(place: Place, known: _Known) -> None:
+    phases = known.phases
+    _check(place)
+    place.prepare()
+    with phases.run("fetch interpreter"):
+        provided = provide_interpreter(place)
+    cache = uv_cache(place.cache, provided.identity)
+    with phases.run("fetch source"):
+        known.fetched = fetch_source(place, provided.python, cache)
+    environment = place.install_environment(cache)
+    with phases.run("create environment"):
+        create_environment(place, provided.python, environment)
+    known.lock = install(place, phases, environment)
+    with phases.run("suite"):
+        known.finished = run_suite(place)
+
+
+def _check(place: Place) -> None:
+    specification = place.specification
+    place.cache.mkdir(parents=True, exist_ok=True)
+    wrong = problems(
+        install=specification.install or [],
+        command=specification.command,
+        environment=specification.environment,
+        report=specification.report,
+        deselected=specification.deselected,
+    )
+    if wrong:
+        raise RunEndedError(Ending.INSTALL_FAILED, f"the recipe is wrong: {wrong[0]}")
+    free = shutil.disk_usage(place.folder).free
+    if free < FREE_BYTES_BEFORE:
+        raise RunEndedError(Ending.UNFIT, f"the disk is full: {free // 1_000_000} MB are free")
+
+
+def _ending(place: Place, known: _Known) -> tuple[Ending, str]:
+    """How the suite ended; what its report says is the master's to judge."""
+    finished = known.finished
+    assert finished is not None
+    limits = place.specification.limits
+    free = shutil.disk_usage(place.folder).free
+    if free < FREE_BYTES_AFTER:
+        return Ending.UNFIT, f"the disk was full after the suite: {free // 1_000_000} MB are free"
+    if finished.ending == "wall-limit":
+        return Ending.WALL_LIMIT, f"the suite took longer than {limits.wall_seconds:g} s"
+    if finished.ending == "quiet-limit":
+        detail = f"the suite neither printed anything nor used the CPU for {limits.quiet_seconds:g} s"
+        return Ending.QUIET_LIMIT, detail
+    if finished.signal:
+        return Ending.CRASHED, f"the suite was ended by {finished.signal}"
+    return Ending.EXITED, ""
+
+
+def _result(place: Place, known: _Known, ending: Ending, detail: str, seconds: float) -> RunResult:
+    finished, fetched = known.finished, known.fetched
+    present, cut = bound_report(place)
+    return RunResult(
+        key=place.specification.key,
+        ending=ending,
+        detail=detail,
+        exit_status=finished.exit_status if finished else None,
+        signal=finished.signal if finished else "",
+        revision=one_line(fetched.revision) if fetched else "",
+        source_sha256=fetched.sha256 if fetched else None,
+        lock=known.lock,
+        phases=known.phases.done,
+        seconds=seconds,
+        suite_seconds=finished.seconds if finished else 0,
+        report_present=present,
+        report_truncated=cut or bool(finished and finished.truncated),
+        log_truncated=place.log.truncated,
+    )
+
+
+def _write(path: Path, content: bytes) -> None:
+    temporary = path.with_name(path.name + ".part")
+    with temporary.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)

@@ -1,0 +1,85 @@
+"""Talks HTTP: downloads a file and verifies its digest."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import ssl
+import time
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import httpx
+
+from pybots_worker.contract import Ending
+from pybots_worker.runs.phases import RunEndedError
+
+ATTEMPTS = 3
+
+
+def download(address: str, target: Path, sha256: str, *, seconds: float) -> None:
+    """Put what is at an address (HTTP, `file:`, or a path) into a file.
+
+    Raises RunEndedError: `worker-unfit` where the server cannot be reached, `fetch-failed` where it does not
+    have the file, or has another one.
+    """
+    temporary = target.with_name(target.name + ".part")
+    parts = urlsplit(address)
+    if parts.scheme in ("http", "https"):
+        found = _over_http(address, temporary, seconds)
+    else:
+        found = _from_here(Path(unquote(parts.path) if parts.scheme == "file" else address), temporary)
+    if found != sha256:
+        temporary.unlink()
+        raise RunEndedError(
+            Ending.FETCH_FAILED, f"{target.name} has digest {found}, and should have {sha256}"
+        )
+    temporary.replace(target)
+
+
+def _from_here(path: Path, target: Path) -> str:
+    if not path.is_file():
+        raise RunEndedError(Ending.FETCH_FAILED, f"there is no file {path}")
+    shutil.copyfile(path, target)
+    with target.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _over_http(address: str, target: Path, seconds: float) -> str:
+    deadline = time.monotonic() + seconds
+    for attempt in range(1, ATTEMPTS + 1):
+        try:
+            return _once(address, target, deadline)
+        except httpx.HTTPStatusError as error:
+            if error.response.status_code < 500:
+                detail = f"{target.stem}: the server answered {error.response.status_code}"
+                raise RunEndedError(Ending.FETCH_FAILED, detail) from error
+            problem: Exception = error
+        except httpx.TransportError as error:
+            problem = error
+        if attempt < ATTEMPTS:
+            time.sleep(2.0**attempt)
+    host = urlsplit(address).hostname
+    raise RunEndedError(Ending.UNFIT, f"{host} cannot be reached: {problem}") from problem
+
+
+def _once(address: str, target: Path, deadline: float) -> str:
+    digest = hashlib.sha256()
+    with (
+        httpx.Client(follow_redirects=True, timeout=60, verify=_trust()) as client,
+        client.stream("GET", address, headers={"Accept-Encoding": "identity"}) as response,
+        target.open("wb") as file,
+    ):
+        response.raise_for_status()
+        for chunk in response.iter_raw(65536):  # servers call a .tar.gz "gzip-encoded"; it is to stay so
+            digest.update(chunk)
+            file.write(chunk)
+            if time.monotonic() > deadline:
+                msg = "it took too long"
+                raise httpx.ReadTimeout(msg)
+    return digest.hexdigest()
+
+
+def _trust() -> ssl.SSLContext:
+    """The system's certificates, as uv and git use; SSL_CERT_FILE names others."""
+    return ssl.create_default_context()

@@ -1,0 +1,179 @@
+"""Talks to package indexes, git servers and the master: fetches a project's source, verified."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import shutil
+import tarfile
+import tomllib
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from pybots_worker.contract import ArchiveSource, Ending, FolderSource, GitSource, PypiSource
+from pybots_worker.runs.download import download
+from pybots_worker.runs.explain import explain
+from pybots_worker.runs.phases import RunEndedError
+from pybots_worker.runs.place import Place, uv
+from pybots_worker.runs.steps import StepFailedError, ended, raise_if_unfit, run_step
+
+NOT_COPIED = shutil.ignore_patterns(
+    "__pycache__",
+    ".venv",
+    ".tox",
+    ".nox",
+    ".hg",
+    ".mypy_cache",
+    ".pytest_cache",
+    ".ruff_cache",
+    "node_modules",
+)
+_EARLIEST = 315_619_200
+"""1980-01-02: wheels cannot hold earlier times, and an archive that is always the same has time 0."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """What was fetched: the project's own revision, and the digest of what came."""
+
+    revision: str
+    sha256: str | None
+
+
+def fetch_source(place: Place, interpreter: Path, uv_cache: Path) -> Fetched:
+    """Put the project's source into the run's folder.
+
+    Raises RunEndedError (`fetch-failed`, `worker-unfit`).
+    """
+    source = place.specification.source
+    try:
+        match source:
+            case PypiSource():
+                return _fetch_sdist(place, source, interpreter, uv_cache)
+            case GitSource():
+                return _fetch_git(place, source)
+            case ArchiveSource():
+                return _fetch_archive(place, source.url, source.sha256, source.sha256)
+            case FolderSource():
+                return _copy_folder(place, Path(source.path))
+    except StepFailedError as error:
+        raise ended(Ending.FETCH_FAILED, error) from error
+    except (tarfile.TarError, zipfile.BadZipFile, EOFError) as error:
+        raise RunEndedError(Ending.FETCH_FAILED, f"the source's archive is broken: {error}") from error
+
+
+def _fetch_sdist(place: Place, source: PypiSource, interpreter: Path, uv_cache: Path) -> Fetched:
+    """Let uv choose the sdist (newest release that this Python may have, not yanked), without building it."""
+    name = re.sub(r"[-_.]+", "-", source.name).lower()
+    what = f"{source.name}=={source.version}" if source.version else source.name
+    (place.work / "fetch.in").write_text(what + "\n")
+    (place.work / "fetch.toml").write_text(place.uv_configuration(metadata_of=name))
+    environment = place.install_environment(uv_cache) | {"UV_CONFIG_FILE": str(place.work / "fetch.toml")}
+    answer = place.work / "pylock.toml"
+    command = [
+        str(uv()),
+        "pip",
+        "compile",
+        "fetch.in",
+        "--no-deps",
+        "--no-binary",
+        name,
+        "--no-header",
+        "--quiet",
+    ]
+    command += ["--format", "pylock.toml", "--python", str(interpreter), "--output-file", str(answer)]
+    run_step(place, f"finding the sdist of {what}", command, environment)
+    package = tomllib.loads(answer.read_text())["packages"][0]
+    sdist = package.get("sdist") or package.get("archive")
+    if not sdist:
+        raise RunEndedError(Ending.FETCH_FAILED, f"{what} has no sdist")
+    address = sdist.get("url") or str((place.work / sdist["path"]).resolve())
+    return _fetch_archive(place, address, sdist["hashes"]["sha256"], package["version"])
+
+
+def _fetch_archive(place: Place, address: str, sha256: str, revision: str) -> Fetched:
+    name = Path(unquote(urlsplit(address).path)).name or "source.tar.gz"
+    archive = place.work / name
+    place.log.write(f"\nfetching {name}\n".encode())
+    download(address, archive, sha256, seconds=place.specification.limits.prepare_seconds)
+    _unpack(archive, place.source)
+    archive.unlink()
+    return Fetched(revision, sha256)
+
+
+def _unpack(archive: Path, target: Path) -> None:
+    """Unpack what is in the archive's one top folder."""
+    loose = target.with_name("unpacked")
+    if zipfile.is_zipfile(archive):
+        with zipfile.ZipFile(archive) as zipped:
+            zipped.extractall(loose)  # noqa: S202  (zipfile keeps to the folder)
+    else:
+        with tarfile.open(archive) as packed:
+            packed.extractall(loose, filter=_safe_member)  # noqa: S202
+    tops = list(loose.iterdir())
+    if len(tops) != 1 or not tops[0].is_dir():
+        raise RunEndedError(
+            Ending.FETCH_FAILED, f"{archive.name} does not hold one folder with the source in it"
+        )
+    tops[0].rename(target)
+    loose.rmdir()
+
+
+def _safe_member(member: tarfile.TarInfo, path: str) -> tarfile.TarInfo | None:
+    safe = tarfile.data_filter(member, path)
+    return safe.replace(mtime=max(safe.mtime, _EARLIEST)) if safe else None
+
+
+def _fetch_git(place: Place, source: GitSource) -> Fetched:
+    """Fetch one commit, or everything where a server does not hand out single ones."""
+    environment = place.clean_environment() | {"GIT_TERMINAL_PROMPT": "0", "GIT_CONFIG_NOSYSTEM": "1"}
+    place.source.mkdir()
+
+    def git(what: str, *arguments: str) -> str:
+        return run_step(place, what, ["git", *arguments], environment, cwd=place.source)
+
+    if source.url.startswith("-") or source.ref.startswith("-"):
+        raise RunEndedError(Ending.FETCH_FAILED, "a git address or ref cannot start with '-'")
+    what = f"fetching {source.ref} from {source.url}"
+    git(what, "init", "--quiet")
+    try:
+        git(what, "fetch", "--quiet", "--depth=1", source.url, source.ref)
+        git(what, "checkout", "--quiet", "--detach", "FETCH_HEAD")
+    except StepFailedError:
+        git(what, "fetch", "--quiet", "--tags", source.url, "+refs/heads/*:refs/remotes/origin/*")
+        try:
+            git(what, "checkout", "--quiet", "--detach", source.ref)
+        except StepFailedError:
+            git(what, "checkout", "--quiet", "--detach", f"origin/{source.ref}")
+    return Fetched(git("reading the commit", "rev-parse", "HEAD").strip(), None)
+
+
+def _copy_folder(place: Place, folder: Path) -> Fetched:
+    if not folder.is_dir():
+        raise RunEndedError(Ending.FETCH_FAILED, f"there is no folder {folder}")
+    try:
+        shutil.copytree(folder, place.source, symlinks=True, ignore=NOT_COPIED)
+    except shutil.Error as error:
+        raise_if_unfit("copying the source", explain(str(error)))
+        raise RunEndedError(Ending.FETCH_FAILED, f"copying {folder} failed: {error.args[0][0][2]}") from error
+    digest = folder_digest(place.source)
+    return Fetched(digest, digest)
+
+
+def folder_digest(folder: Path) -> str:
+    """The digest of every file's path, permission to run, and content; `.git` apart."""
+    digest = hashlib.sha256()
+    for path in sorted(folder.rglob("*")):
+        name = path.relative_to(folder).as_posix()
+        if name.split("/")[0] == ".git" or (path.is_dir() and not path.is_symlink()):
+            continue
+        if path.is_symlink():
+            content = str(path.readlink()).encode()
+        else:
+            content = hashlib.sha256(path.read_bytes()).digest() if path.is_file() else b""
+        runs = not path.is_symlink() and bool(path.stat().st_mode & 0o100)
+        digest.update(json.dumps([name, runs, content.hex()]).encode())
+    return digest.hexdigest()

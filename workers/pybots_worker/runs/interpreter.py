@@ -1,0 +1,106 @@
+"""Provides the Python to test with: one on this machine, or an artifact that is fetched once and kept."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from pybots_worker.contract import Ending, LocalInterpreter, StoredInterpreter
+from pybots_worker.interpreters.prove import prove_interpreter
+from pybots_worker.interpreters.unpack import ArchiveRejectedError, unpack_artifact
+from pybots_worker.runs.download import download
+from pybots_worker.runs.phases import RunEndedError, one_line
+from pybots_worker.runs.place import Place
+from pybots_worker.runs.steps import ask
+
+PROOF_SECONDS = 300
+_QUESTION = "import sys, json; print(json.dumps(sys.version))"
+
+
+@dataclass(frozen=True, slots=True)
+class Provided:
+    """A Python that starts here. `identity` names its build: what is built with it is cached under that."""
+
+    python: Path
+    identity: str
+
+
+def provide_interpreter(place: Place) -> Provided:
+    """Find or fetch the interpreter, and see it start.
+
+    Raises RunEndedError (`worker-unfit`, `fetch-failed`).
+    """
+    wanted = place.specification.interpreter
+    match wanted:
+        case LocalInterpreter():
+            python = Path(wanted.path).expanduser().absolute()
+            version = _start(python, place)
+            return Provided(python, _local_identity(python, version))
+        case StoredInterpreter():
+            root = place.cache / "interpreters" / wanted.digest
+            if not root.exists():
+                _fetch(place, wanted, root)
+            python = _find_python(root)
+            _prove(place, python, root)
+            _start(python, place)
+            return Provided(python, wanted.digest)
+
+
+def _start(python: Path, place: Place) -> str:
+    try:
+        answer = ask([str(python), "-I", "-c", _QUESTION], place.clean_environment())
+    except (OSError, subprocess.SubprocessError) as error:
+        said = (getattr(error, "stderr", "") or str(error)).strip().splitlines()
+        detail = f"{python.name} does not work on this machine: {said[-1] if said else error}"
+        raise RunEndedError(Ending.UNFIT, detail) from error
+    version = str(json.loads(answer))
+    place.log.write(f"testing with {one_line(version)}\n".encode())
+    return version
+
+
+def _local_identity(python: Path, version: str) -> str:
+    real = python.resolve()
+    facts = [str(python), str(real), real.stat().st_mtime_ns, real.stat().st_size, version]
+    return "local-" + hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]
+
+
+def _fetch(place: Place, wanted: StoredInterpreter, root: Path) -> None:
+    """Unpack the artifact into the cache, whole or not at all."""
+    root.parent.mkdir(parents=True, exist_ok=True)
+    archive = place.work / "artifact.tar.zst"
+    download(wanted.url, archive, wanted.archive_sha256, seconds=place.specification.limits.prepare_seconds)
+    try:
+        unpack_artifact(archive, wanted.digest, root)
+    except ArchiveRejectedError as error:
+        detail = f"the artifact {wanted.digest[:12]} is broken: {error}"
+        raise RunEndedError(Ending.FETCH_FAILED, detail) from error
+    except OSError:
+        if not root.exists():  # else another run on this machine was faster
+            raise
+    finally:
+        archive.unlink()
+
+
+def _prove(place: Place, python: Path, root: Path) -> None:
+    """Repeat the import proof before the first run: this machine may lack a library that the builder had."""
+    proven = root.with_name(f"{root.name}.proven")
+    if proven.exists():
+        return
+    _proof, wrong = prove_interpreter(python, place.clean_environment(), place.log, PROOF_SECONDS, quick=True)
+    if wrong:
+        raise RunEndedError(Ending.UNFIT, f"{python.name} does not work on this machine: {wrong}")
+    proven.touch()
+
+
+def _find_python(root: Path) -> Path:
+    """Find `bin/python3.15` (or `python3.15t`, `python3.15d`)."""
+    names = [
+        path for path in (root / "bin").glob("python3.*") if re.fullmatch(r"python3\.\d+[td]*", path.name)
+    ]
+    if not names:
+        raise RunEndedError(Ending.UNFIT, f"the artifact {root.name[:12]} has no bin/python3.*")
+    return min(names, key=lambda path: (len(path.name), path.name))

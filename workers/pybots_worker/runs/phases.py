@@ -1,0 +1,50 @@
+"""Records the phases of a run, and names what ends it before its suite could."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator
+
+from pybots_worker.contract import Ending, Phase
+
+Announce = Callable[[str, Phase | None], None]
+
+LINE_CHARACTERS = 500
+"""What the contract's `Line` holds."""
+
+
+class RunEndedError(Exception):
+    """The run ends here. `detail` is one line that a person understands."""
+
+    def __init__(self, ending: Ending, detail: str) -> None:
+        super().__init__(detail)
+        self.ending = ending
+        self.detail = one_line(detail)
+
+
+def one_line(text: str) -> str:
+    """Fold a text into one line of at most 500 characters."""
+    folded = " ".join(text.replace("\0", "").split())
+    return folded if len(folded) <= LINE_CHARACTERS else folded[: LINE_CHARACTERS - 4] + " ..."
+
+
+class Phases:
+    """The phases so far, in order. `announce` is called as each begins (with None) and ends (with the phase)."""
+
+    def __init__(self, announce: Announce | None = None) -> None:
+        self.done: list[Phase] = []
+        self.announce: Announce = announce or (lambda name, phase: None)
+
+    @contextlib.contextmanager
+    def run(self, name: str) -> Iterator[None]:
+        """Time one phase; it succeeded unless it raises."""
+        started = time.monotonic()
+        succeeded = False
+        self.announce(name, None)
+        try:
+            yield
+            succeeded = True
+        finally:
+            self.done.append(Phase(name=name, seconds=time.monotonic() - started, succeeded=succeeded))
+            self.announce(name, self.done[-1])

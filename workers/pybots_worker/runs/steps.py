@@ -1,0 +1,83 @@
+"""Runs the programs that prepare a suite: each under the limit of its phase, its output in the run's log."""
+
+from __future__ import annotations
+
+import shlex
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from pybots_worker.bounded_log import BoundedLog
+from pybots_worker.contract import Ending
+from pybots_worker.processes import run_limited
+from pybots_worker.runs.explain import Explanation, Trouble, explain
+from pybots_worker.runs.phases import RunEndedError
+from pybots_worker.runs.place import Place
+
+_OUTPUT_BYTES = 200_000
+
+
+class StepFailedError(Exception):
+    """A program failed; the caller knows whose fault that is."""
+
+    def __init__(self, what: str, output: str, explanation: Explanation) -> None:
+        super().__init__(what)
+        self.what = what
+        self.output = output
+        self.explanation = explanation
+
+
+def run_step(
+    place: Place,
+    what: str,
+    command: Sequence[str],
+    environment: Mapping[str, str],
+    *,
+    cwd: Path | None = None,
+) -> str:
+    """Run one program and return what it printed.
+
+    Raises StepFailedError, or RunEndedError(`worker-unfit`) where this machine is at fault: a full disk, an
+    index that cannot be reached, a program that is missing.
+    """
+    seconds = place.specification.limits.prepare_seconds
+    output = BoundedLog(_OUTPUT_BYTES // 2, _OUTPUT_BYTES // 2)
+    place.log.write(f"\n$ {shlex.join(command)}\n".encode())
+    try:
+        finished = run_limited(
+            command, cwd=cwd or place.work, environment=environment, log=output, wall_seconds=seconds
+        )
+    finally:
+        place.log.write(output.contents())
+    text = output.contents().decode("utf-8", "replace")
+    if finished.succeeded:
+        return text
+    if finished.ending != "exited":
+        raise StepFailedError(what, text, Explanation(Trouble.OTHER, f"it took longer than {seconds:g} s"))
+    if finished.signal:
+        raise StepFailedError(what, text, Explanation(Trouble.OTHER, f"it was ended by {finished.signal}"))
+    raise_if_unfit(what, explain(text))
+    raise StepFailedError(what, text, explain(text))
+
+
+def raise_if_unfit(what: str, explanation: Explanation) -> None:
+    """Raise RunEndedError(`worker-unfit`) where it is this machine that cannot do it."""
+    if explanation.trouble is Trouble.DISK:
+        raise RunEndedError(Ending.UNFIT, f"the disk is full ({what}): {explanation.reason}")
+    if explanation.trouble is Trouble.NETWORK:
+        raise RunEndedError(Ending.UNFIT, f"the network failed ({what}): {explanation.reason}")
+
+
+def ended(ending: Ending, error: StepFailedError) -> RunEndedError:
+    """Turn a failed step into the run's end: `installing attrs==25.4.0 failed: error: ...`."""
+    package = error.explanation.package
+    built = f" (building {package})" if package and not package.startswith("/") else ""
+    return RunEndedError(ending, f"{error.what}{built} failed: {error.explanation.reason}")
+
+
+def ask(command: Sequence[str], environment: Mapping[str, str], seconds: float = 60) -> str:
+    """Ask a program of ours a short question; raises OSError or subprocess.SubprocessError."""
+    finished = subprocess.run(
+        command, env=dict(environment), capture_output=True, text=True, timeout=seconds, check=True
+    )
+    return finished.stdout

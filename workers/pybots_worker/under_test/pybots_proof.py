@@ -1,0 +1,268 @@
+"""Shows what an installed interpreter can do where it is now; runs under the interpreter that is proven.
+
+`pybots_proof.py FOLDER` does everything, in a folder of its own; `--quick` only imports. It prints one JSON object:
+`version`, `cache_tag`, `prefix`, `modules` (imported), `missing` ([{module, package, error, required, built}]) and
+`checks` ({name: "ok" or what went wrong}). Standard library only; every Python from 3.9 on.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import shlex
+import subprocess
+import sys
+import sysconfig
+import threading
+
+STEP_SECONDS = 600
+
+REQUIRED = {
+    "_ctypes": "libffi-dev",
+    "_decimal": "libmpdec-dev",
+    "_hashlib": "libssl-dev",
+    "_json": "",
+    "_multiprocessing": "",
+    "_socket": "",
+    "_sqlite3": "libsqlite3-dev",
+    "_ssl": "libssl-dev",
+    "_struct": "",
+    "bz2": "libbz2-dev",
+    "ctypes": "libffi-dev",
+    "decimal": "",
+    "hashlib": "libssl-dev",
+    "json": "",
+    "lzma": "liblzma-dev",
+    "multiprocessing": "",
+    "pyexpat": "libexpat1-dev",
+    "sqlite3": "libsqlite3-dev",
+    "ssl": "libssl-dev",
+    "uuid": "",
+    "zlib": "zlib1g-dev",
+}
+"""Without one of these an interpreter is not fit to test anybody's project."""
+
+NOTED = {
+    "_curses": "libncurses-dev",
+    "_dbm": "libgdbm-compat-dev",
+    "_gdbm": "libgdbm-dev",
+    "_tkinter": "tk-dev",
+    "_uuid": "uuid-dev",
+    "curses": "libncurses-dev",
+    "dbm.gnu": "libgdbm-dev",
+    "dbm.ndbm": "libgdbm-compat-dev",
+    "readline": "libreadline-dev",
+    "tkinter": "tk-dev",
+}
+"""These may be missing; but what was built must import."""
+
+if sys.version_info >= (3, 14):
+    NOTED["compression.zstd"] = NOTED["_zstd"] = "libzstd-dev"
+
+EXTENSION = """
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+static PyObject *answer(PyObject *self, PyObject *unused) { return PyLong_FromLong(42); }
+static PyMethodDef methods[] = {{"answer", answer, METH_NOARGS, NULL}, {NULL, NULL, 0, NULL}};
+static struct PyModuleDef definition = {
+    PyModuleDef_HEAD_INIT, "pybots_extension", NULL, 0, methods, NULL, NULL, NULL, NULL
+};
+PyMODINIT_FUNC PyInit_pybots_extension(void) { return PyModuleDef_Init(&definition); }
+"""
+
+
+class NotProven(Exception):
+    """A check failed; the text says how."""
+
+
+def main(arguments):
+    """Do all checks, or with `--quick` the import proof, and print what was seen."""
+    quick = arguments == ["--quick"]
+    missing = []
+    modules = []
+    for name in sorted(REQUIRED) + sorted(NOTED):
+        error = import_error(name)
+        if error:
+            missing.append(describe_missing(name, error))
+        else:
+            modules.append(name)
+    checks = {"place": attempt(check_place)}
+    if not quick:
+        for name, check in CHECKS.items():
+            checks[name] = attempt(check, arguments[0])
+    facts = {
+        "version": " ".join(sys.version.split()),
+        "cache_tag": sys.implementation.cache_tag or "",
+        "prefix": sys.prefix,
+        "modules": modules,
+        "missing": missing,
+        "checks": checks,
+    }
+    print(json.dumps(facts))
+    return 0
+
+
+def import_error(name):
+    """Import a module; return why it cannot be, or an empty text."""
+    try:
+        importlib.import_module(name)
+    except BaseException as error:  # a broken module may raise anything
+        return f"{type(error).__name__}: {error}"[:400]
+    return ""
+
+
+def describe_missing(name, error):
+    """Return what is known of a module that cannot be imported."""
+    required = name in REQUIRED
+    return {
+        "module": name,
+        "package": REQUIRED.get(name) or NOTED.get(name) or "",
+        "error": error,
+        "required": required,
+        "built": was_built(name),
+    }
+
+
+def was_built(name):
+    """Whether there is an extension module of this name in the installation."""
+    folder = sysconfig.get_config_var("DESTSHARED") or ""
+    folders = [path for path in sys.path if os.path.basename(path) == "lib-dynload"] or [folder]
+    for path in folders:
+        if os.path.isdir(path) and any(file.split(".")[0] == name for file in os.listdir(path)):
+            return True
+    return name in sys.builtin_module_names
+
+
+def attempt(check, *arguments):
+    """Run a check; return "ok", or what went wrong."""
+    try:
+        check(*arguments)
+    except BaseException as error:
+        return f"{type(error).__name__}: {error}"[:400]
+    return "ok"
+
+
+def check_place():
+    """Everything that was imported comes from where the interpreter is now."""
+    here = os.path.realpath(os.path.join(os.path.dirname(os.path.realpath(sys.executable)), os.pardir))
+    if os.path.realpath(sys.prefix) != here:
+        raise NotProven(f"sys.prefix is {sys.prefix}, and the interpreter is in {here}")
+    for name, module in sorted(sys.modules.items()):
+        path = getattr(module, "__file__", None)
+        if path and path != __file__ and not os.path.realpath(path).startswith(here + os.sep):
+            raise NotProven(f"{name} was imported from {path}, and the interpreter is in {here}")
+
+
+def check_pip(folder):
+    """Pip starts."""
+    run([sys.executable, "-I", "-B", "-m", "pip", "--version"], folder)
+
+
+def check_venv(folder):
+    """A virtual environment with pip can be made, and its pip starts."""
+    environment = os.path.join(folder, "environment")
+    run([sys.executable, "-I", "-B", "-m", "venv", environment], folder)
+    python = os.path.join(environment, "bin", "python")
+    output = run([python, "-I", "-c", "import sys; print(sys.prefix)"], folder)
+    if os.path.realpath(output.strip()) != os.path.realpath(environment):
+        raise NotProven(f"the environment's Python says that its prefix is {output.strip()}")
+    run([python, "-I", "-m", "pip", "--version"], folder)
+
+
+def check_extension(folder):
+    """A C extension compiles against the installed headers, and imports."""
+    source = os.path.join(folder, "pybots_extension.c")
+    with open(source, "w", encoding="utf-8") as stream:
+        stream.write(EXTENSION)
+    library = os.path.join(folder, "pybots_extension" + sysconfig.get_config_var("EXT_SUFFIX"))
+    headers = [f"-I{sysconfig.get_path(name)}" for name in ("include", "platinclude")]
+    for command in (
+        words("CC") + words("CFLAGS") + words("CCSHARED") + headers + ["-c", source, "-o", source + ".o"],
+        words("LDSHARED") + [source + ".o", "-o", library],
+    ):
+        run(command, folder)
+    code = f"import sys; sys.path.insert(0, {folder!r}); import pybots_extension; print(pybots_extension.answer())"
+    if run([sys.executable, "-I", "-B", "-c", code], folder).strip() != "42":
+        raise NotProven("the extension did not answer 42")
+
+
+def check_tls(folder):
+    """A TLS context can be made."""
+    import ssl
+
+    ssl.create_default_context()
+
+
+def check_sqlite(folder):
+    """A row goes into a database file, and comes back."""
+    import sqlite3
+
+    path = os.path.join(folder, "proof.sqlite")
+    connection = sqlite3.connect(path)
+    connection.execute("create table numbers (number integer)")
+    connection.execute("insert into numbers values (42)")
+    connection.commit()
+    connection.close()
+    connection = sqlite3.connect(path)
+    rows = connection.execute("select number from numbers").fetchall()
+    connection.close()
+    if rows != [(42,)]:
+        raise NotProven(f"the database holds {rows!r}")
+
+
+def check_threads(folder):
+    """A thread runs, and a lock that processes can share can be made."""
+    import multiprocessing
+
+    done = []
+    with multiprocessing.Lock():
+        thread = threading.Thread(target=done.append, args=(1,))
+        thread.start()
+        thread.join(STEP_SECONDS)
+    if done != [1]:
+        raise NotProven("the thread did not run")
+
+
+def check_subprocess(folder):
+    """The interpreter starts itself."""
+    if run([sys.executable, "-I", "-B", "-c", "print(6 * 7)"], folder).strip() != "42":
+        raise NotProven("the child did not print 42")
+
+
+CHECKS = {
+    "pip": check_pip,
+    "venv": check_venv,
+    "extension": check_extension,
+    "tls": check_tls,
+    "sqlite": check_sqlite,
+    "threads": check_threads,
+    "subprocess": check_subprocess,
+}
+
+
+def words(name):
+    """Return one of sysconfig's commands or flags as a list of words."""
+    return shlex.split(sysconfig.get_config_var(name) or "")
+
+
+def run(command, folder):
+    """Run a command in the folder and return what it printed; what went wrong goes to our standard error."""
+    done = subprocess.run(
+        command,
+        cwd=folder,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        timeout=STEP_SECONDS,
+    )
+    output = done.stdout.decode("utf-8", "replace")
+    if done.returncode:
+        sys.stderr.write(f"$ {' '.join(command)}\n{output}\n")
+        last = (output.strip().splitlines() or ["without a word"])[-1]
+        raise NotProven(f"{os.path.basename(command[0])} exited with status {done.returncode}: {last}")
+    return output
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
