@@ -1,4 +1,4 @@
-"""Builds rows of the results database for tests, with sensible defaults for what a test does not care about."""
+"""Builds rows of the results database for tests, with defaults for what a test does not care about."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ class Rows:
         again: int = 0,
         **values: Any,
     ) -> RunRow:
-        """A subject run that is under way, of *project* on the interpreter at *position*, for the n-th time."""
+        """A subject run that is under way, on the interpreter at *position*, for the n-th time."""
         project, track = project or self.project(), track or self.track()
         place = position * PLACES_PER_COMMIT + again
         key = f"{project.name}-{track.id}-{place}"

@@ -52,6 +52,7 @@ PATHS = {
     "Lib/ensurepip/_bundled/pip-24.0-py3-none-any.whl": L,
     "Lib/unittest/case.py": L,
     "Lib/test.py": L,
+    "Lib/json/tests": L,
     "Lib/doctest.py": L,
     "Lib/site-packages/README.txt": L,
     "Tools/scripts/run_tests.py": L,

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import socket
 import time
 from datetime import UTC, datetime
@@ -149,7 +150,9 @@ def test_a_commit_off_every_branch_is_still_served(mirror: Mirror, trunk: Trunk,
     trunk.commit("c")
     mirror.fetch(["main"], timeout=30)
     trunk.git("init", "--quiet", str(tmp_path / "worker"))
-    trunk.git("-C", str(tmp_path / "worker"), "fetch", "--quiet", "--depth=1", str(mirror.path), gone)
+    # The older protocol serves only what the mirror's settings allow; the newer one, anything.
+    oldest = ("-C", str(tmp_path / "worker"), "-c", "protocol.version=0")
+    trunk.git(*oldest, "fetch", "--quiet", "--depth=1", str(mirror.path), gone)
     assert trunk.git("-C", str(tmp_path / "worker"), "rev-parse", "FETCH_HEAD") == gone
 
 
@@ -207,6 +210,34 @@ def test_opening_again_keeps_what_is_there_and_follows_a_new_address(
     mirror.create_or_open(str(moved))
     assert mirror.head("main") == sha
     assert mirror.fetch(["main"], timeout=30) == {}
+
+
+def test_locks_that_a_power_cut_left_are_taken_away(mirror: Mirror, trunk: Trunk) -> None:
+    sha = trunk.commit("a")
+    fresh = mirror.path / "refs/heads/fresh.lock"
+    for lock in (mirror.path / "config.lock", mirror.path / "refs/heads/main.lock", fresh):
+        lock.touch()
+        if lock != fresh:
+            os.utime(lock, (0, 0))
+    mirror.create_or_open(trunk.path.as_uri())
+    assert mirror.fetch(["main"], timeout=30) == {}
+    assert mirror.head("main") == sha
+    assert fresh.exists()
+
+
+def test_a_repository_that_was_half_made_is_made_whole(mirror: Mirror, trunk: Trunk) -> None:
+    sha = trunk.commit("a")
+    (mirror.path / "HEAD").unlink()
+    mirror.create_or_open(str(trunk.path))
+    mirror.fetch(["main"], timeout=30)
+    assert mirror.head("main") == sha
+
+
+def test_opening_again_writes_nothing(mirror: Mirror, trunk: Trunk) -> None:
+    before = (mirror.path / "config").stat()
+    mirror.create_or_open(str(trunk.path))
+    after = (mirror.path / "config").stat()
+    assert (before.st_ino, before.st_mtime_ns) == (after.st_ino, after.st_mtime_ns)
 
 
 @pytest.mark.parametrize(

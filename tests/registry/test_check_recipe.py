@@ -6,10 +6,11 @@ from typing import Any
 import pytest
 
 from pybots.config.model import FarmConfiguration
+from pybots.registry import check
 from pybots.registry.check import findings
 from pybots.registry.recipe import Recipe
 from pybots.registry.registry import Registered, check_against
-from pybots_worker.runs.placeholders import problems as placeholder_problems
+from pybots_worker.runs import placeholders
 
 PYTEST = ["{python}", "-m", "pytest", "--junitxml={report}"]
 
@@ -115,6 +116,12 @@ def test_what_makes_sense(good: Recipe) -> None:
             "leave it out",
         ),
         (
+            recipe(install={"steps": [["{uv}"]], "extras": ["a"]}),
+            ("install", "extras"),
+            "extras would not be installed",
+            "in a step",
+        ),
+        (
             recipe(test={"environment": {"A": "{uv}"}}),
             ("test", "environment", "A"),
             "unknown placeholder {uv}",
@@ -180,13 +187,18 @@ def test_what_makes_no_sense(bad: Recipe, path: tuple[str | int, ...], what: str
 
 @pytest.mark.parametrize("good", GOOD)
 def test_the_worker_finds_nothing_wrong_in_what_we_let_pass(good: Recipe) -> None:
-    assert not placeholder_problems(
+    assert not placeholders.problems(
         install=good.install.steps or [],
         command=good.test.command,
         environment=good.install.environment | good.test.environment,
         report=good.test.report,
         deselected=[test for group in good.deselect for test in group.tests],
     )
+
+
+@pytest.mark.parametrize("name", ["COMMAND_PLACEHOLDERS", "INSTALL_PLACEHOLDERS", "ENVIRONMENT_PLACEHOLDERS"])
+def test_placeholders_are_those_that_the_worker_fills_in(name: str) -> None:
+    assert getattr(check, name) == getattr(placeholders, name)
 
 
 def test_tracks_that_a_farm_lacks_are_a_problem_for_that_farm_alone() -> None:

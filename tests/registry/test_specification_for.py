@@ -106,7 +106,6 @@ def test_the_longest_recipe_that_is_read_can_be_run() -> None:
     longest = recipe(
         {"pypi": line},
         install={
-            "requirements": [line] * 200,
             "steps": [["x" * 4000] * 200] * 50,
             "environment": {f"V{number}": "x" * 4000 for number in range(100)},
         },
@@ -117,6 +116,8 @@ def test_the_longest_recipe_that_is_read_can_be_run() -> None:
         },
         deselect=[{"tests": [f"{number}" for number in range(5000)], "reason": "It needs a network."}],
     )
-    assert findings(longest) == []
+    usual = recipe({"pypi": line}, install={"requirements": [line] * 200, "extras": [line] * 200})
+    assert findings(longest) == findings(usual) == []
+    assert len(specification(usual).requirements) == 200
     assert len(specification(longest).deselected) == 5000
     assert RunSpecification.model_validate_json(specification(longest).model_dump_json())

@@ -3,7 +3,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pybots.results.intervals import ABSENT, Edit, Interval, Seen, edits, not_reported, record
@@ -135,6 +135,7 @@ def assert_whole(kept: list[Interval]) -> None:
     assert not kept or kept[-1].end is None
 
 
+@settings(deadline=None)
 @given(st.data(), COMPLETE_RUNS)
 def test_complete_runs_in_any_order(data: st.DataObject, runs: dict[int, Seen | None]) -> None:
     kept = ingested(runs, data.draw(st.permutations(sorted(runs))))
@@ -148,6 +149,7 @@ def test_complete_runs_in_any_order(data: st.DataObject, runs: dict[int, Seen | 
 INCOMPLETE = st.dictionaries(st.integers(1, 12), SEEN, max_size=6)
 
 
+@settings(deadline=None)
 @given(st.data(), COMPLETE_RUNS, INCOMPLETE)
 def test_incomplete_runs_among_them(
     data: st.DataObject, complete: dict[int, Seen | None], incomplete: dict[int, Seen]
@@ -160,10 +162,7 @@ def test_incomplete_runs_among_them(
         later = min((o for o in order[:index] if o > place and o in complete), default=None)
         seen = runs[place]
         before = kept
-        if seen is not None:
-            kept = record(before, place, seen, later)
-        else:
-            kept = not_reported(before, place, later)
+        kept = not_reported(before, place, later) if seen is None else record(before, place, seen, later)
         assert_whole(kept)
         for done in order[: index + 1]:
             if done in complete and complete[done] is not None:
@@ -172,6 +171,7 @@ def test_incomplete_runs_among_them(
             assert at(kept, place) == [seen]
 
 
+@settings(deadline=None)
 @given(COMPLETE_RUNS, st.data())
 def test_edits_make_the_new_history(runs: dict[int, Seen | None], data: st.DataObject) -> None:
     order = data.draw(st.permutations(sorted(runs)))

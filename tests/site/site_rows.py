@@ -108,8 +108,12 @@ class SiteRows:
 
     def environment(self, name: str) -> t.EnvironmentRow:
         digest = hashlib.sha256(name.encode()).hexdigest()
-        lock = "".join(f"{at} \\\n    --hash=sha256:{digest}\n" for at in ("iniconfig==2.3.0", "pytest==9.2.0"))
-        return self._add(t.EnvironmentRow(digest=digest, requirements=lock, build_constraints="hatchling==1.28.0\n"))
+        lock = "".join(
+            f"{at} \\\n    --hash=sha256:{digest}\n" for at in ("iniconfig==2.3.0", "pytest==9.2.0")
+        )
+        return self._add(
+            t.EnvironmentRow(digest=digest, requirements=lock, build_constraints="hatchling==1.28.0\n")
+        )
 
     def run(
         self, project: t.ProjectRow, made: t.InterpreterRow, status: str = "passed", **values: Any
@@ -148,7 +152,9 @@ class SiteRows:
             )
         )
 
-    def failing(self, run: t.RunRow, test: str, message: str, traceback: str, outcome: str = "failed") -> None:
+    def failing(
+        self, run: t.RunRow, test: str, message: str, traceback: str, outcome: str = "failed"
+    ) -> None:
         row = self._add(t.TestRow(project_id=run.project_id, name=test))
         digest = hashlib.sha256(f"{run.id} {test}{message}{traceback}".encode()).hexdigest()
         failure = self._add(
@@ -199,7 +205,10 @@ def recipe_of(name: str, **sections: Any) -> dict[str, Any]:
     return {
         "project": {"name": name, "contacts": [f"maintainers@{name}.example.org"]},
         "source": {"pypi": name},
-        "test": {"command": ["{python}", "-m", "pytest", "--junit-xml={report}", "{deselect}"], "report": "junit"},
+        "test": {
+            "command": ["{python}", "-m", "pytest", "--junit-xml={report}", "{deselect}"],
+            "report": "junit",
+        },
         "tracks": {"variants": ["default", "debug"]},
     } | sections
 
@@ -214,7 +223,19 @@ SUMMARIES = {
 PROOF = {
     "version": "3.16.0a2+ (main, Nov 22 2026, 13:31:05) [GCC 12.2.0]",
     "cache_tag": "cpython-316",
-    "modules": ["bz2", "ctypes", "curses", "hashlib", "lzma", "readline", "sqlite3", "ssl", "uuid", "zlib", "zoneinfo"],
+    "modules": [
+        "bz2",
+        "ctypes",
+        "curses",
+        "hashlib",
+        "lzma",
+        "readline",
+        "sqlite3",
+        "ssl",
+        "uuid",
+        "zlib",
+        "zoneinfo",
+    ],
     "missing": [{"module": "dbm.gnu", "package": "libgdbm-dev", "error": "No module named '_gdbm'"}],
     "checks": {"pip": "ok", "venv": "ok", "extension": "ok"},
 }
@@ -269,7 +290,9 @@ def _sections(name: str) -> dict[str, Any]:
     return {"tracks": {"variants": ["default"]}} if name == "django" else {}
 
 
-def _interpreters(rows: SiteRows, main: t.Branch, tracks: list[t.Track]) -> dict[tuple[int, str], t.InterpreterRow]:
+def _interpreters(
+    rows: SiteRows, main: t.Branch, tracks: list[t.Track]
+) -> dict[tuple[int, str], t.InterpreterRow]:
     made: dict[tuple[int, str], t.InterpreterRow] = {}
     count = len(COMMITS)
     for number in range(1, count + 1):
@@ -291,14 +314,33 @@ def _interpreters(rows: SiteRows, main: t.Branch, tracks: list[t.Track]) -> dict
 def _built(rows: SiteRows, track: t.Track, commit: t.Commit, number: int) -> t.InterpreterRow:
     if number == len(COMMITS) and track.variant == "debug":
         return rows.interpreter(
-            track, commit, number, state="running", status="", finished_at=None, started_at=minutes(3),
-            seconds=0.0, phases="[]", proof="", clean_build=None,
+            track,
+            commit,
+            number,
+            state="running",
+            status="",
+            finished_at=None,
+            started_at=minutes(3),
+            seconds=0.0,
+            phases="[]",
+            proof="",
+            clean_build=None,
         )
     if number == 7 and track.variant == "debug":
         tail = "Python/bytecodes.c:2214: error: 'stackref' undeclared\nmake: *** [Makefile:3187] Error 1"
         return rows.interpreter(
-            track, commit, number, status="compile-failed", detail="make ended with status 2", proof="",
-            log_tail=tail, clean_build=True, fell_back=True, seconds=212.0,
+            track,
+            commit,
+            number,
+            status="compile-failed",
+            detail="make ended with status 2",
+            proof="",
+            log_tail=tail,
+            clean_build=True,
+            fell_back=True,
+            phases=phases(fetch=4.0, configure=31.2)[:-1]
+            + ', {"name": "compile", "seconds": 176.8, "succeeded": false}]',
+            seconds=212.0,
         )
     artifact = rows.artifact(2 * number + (track.variant == "debug"))
     return rows.interpreter(
@@ -326,7 +368,11 @@ def _history(rows: SiteRows, projects: dict[str, t.ProjectRow], made: dict[tuple
             if name == "django" and variant == "debug":
                 continue
             status = "worker-lost" if (number, name) == (4, "attrs") else "passed"
-            counts = _counts(name, skipped=12) if status == "passed" else {"collected": 0, "passed": 0, "skipped": 0}
+            counts = (
+                _counts(name, skipped=12)
+                if status == "passed"
+                else {"collected": 0, "passed": 0, "skipped": 0}
+            )
             then = 600 - 40 * number - 8
             times = {"wanted_at": minutes(then + 9), "finished_at": minutes(then)}
             rows.run(project, interpreter, status, **counts, **times)
@@ -338,19 +384,36 @@ def _newest(rows: SiteRows, projects: dict[str, t.ProjectRow], made: dict[tuple[
     rows.run(projects["attrs"], newest, **_counts("attrs", skipped=9))
     rows.run(projects["attrs"], debug, **_counts("attrs", skipped=9), finished_at=minutes(71))
     click = rows.run(
-        projects["click"], newest, "tests-failed", environment_id=lock.id, revision="8.5.1",
+        projects["click"],
+        newest,
+        "tests-failed",
+        environment_id=lock.id,
+        revision="8.5.1",
         **_counts("click", failed=3, skipped=22),
     )
     for test in ("test_help_of_nested_group", "test_usage_is_capitalised", "test_group_without_command"):
-        rows.failing(click, f"tests/test_commands.py::{test}", "AssertionError: assert 'usage: cli d...'", TRACEBACK)
+        rows.failing(
+            click, f"tests/test_commands.py::{test}", "AssertionError: assert 'usage: cli d...'", TRACEBACK
+        )
     rows.log(click, LOG)
     rows.run(projects["click"], debug, **_counts("click", skipped=22), finished_at=minutes(70))
     rows.run(
-        projects["django"], newest, "timed-out", detail="no output and no CPU time for 600 seconds",
-        **_counts("django") | {"passed": 9120, "collected": 9120}, seconds=1841.0, suite_seconds=1790.0,
+        projects["django"],
+        newest,
+        "timed-out",
+        detail="no output and no CPU time for 600 seconds",
+        **_counts("django") | {"passed": 9120, "collected": 9120},
+        seconds=1841.0,
+        suite_seconds=1790.0,
     )
     nothing = {"collected": 0, "passed": 0, "skipped": 0}
-    rows.run(projects["markupsafe"], newest, "install-failed", detail="building the wheel: gcc ended with 1", **nothing)
+    rows.run(
+        projects["markupsafe"],
+        newest,
+        "install-failed",
+        detail="building the wheel: gcc ended with 1",
+        **nothing,
+    )
     rows.run(projects["twisted"], newest, "running", started_at=minutes(2), worker="andromeda-2")
     rows.run(projects["twisted"], debug, "wanted")
 

@@ -74,7 +74,7 @@ def run_limited(
 
     `environment` is all that it sees. Output goes to `log`; with `stdout_to`, standard output goes there
     instead, and only standard error to the log. Quiet means: no output, and no CPU time used by any of its
-    processes. Raises StoppedError, and OSError where the program cannot be started or `stdout_to` not written.
+    processes. Raises StoppedError; OSError where the program cannot be started or `stdout_to` not written.
     """
     program = _find(command[0], cwd, environment)
     task = _task(program, command, cwd, environment)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pybots.config.read import read_farm
-from pybots.registry.shipped import shipped_recipes
+from pybots.registry.read_shipped import shipped_recipes
 
 CPYTHON = "https://github.com/python/cpython.git"
 

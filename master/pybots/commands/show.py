@@ -61,7 +61,7 @@ def show(words: tuple[str, ...], as_json: bool) -> None:
     try:
         facts = _look(served, what, key, now)
     except (NotStartedError, UnreadableError) as error:
-        click.echo(f"pybots show: {error or 'the farm has not started yet: there are no results'}", err=True)
+        click.echo(f"pybots show: {error}", err=True)
         raise SystemExit(1) from None
     if facts is None:
         click.echo(f"pybots show: there is no {what} {key}", err=True)

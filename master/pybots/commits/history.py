@@ -23,7 +23,7 @@ LATEST_SECONDS = 253_402_300_799  # the end of year 9999, the last that datetime
 _SHA = re.compile(r"[0-9a-f]{40}")
 
 
-class UnreadableHistory(ValueError):  # noqa: N818  (what it says, not that it is an error, is the news)
+class UnreadableHistory(ValueError):
     """Git wrote something that is not a record."""
 
 

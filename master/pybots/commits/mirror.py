@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -17,6 +18,7 @@ from pybots.commits.history import FIELDS, CommitFacts, UnreadableHistory, parse
 BRANCH = re.compile(r"(?!.*(\.\.|//|@\{|\.lock(/|$)|/\.))[A-Za-z0-9_][A-Za-z0-9._/+-]{0,199}(?<![./])")
 LOCAL_SECONDS = 120.0
 """Limit of a git command that does not leave this machine."""
+STALE_LOCK_SECONDS = 2 * 3600
 ERROR_BYTES = 2000
 
 # The master serves the mirror to workers through `git http-backend`. Workers ask for commits by name, also
@@ -28,6 +30,7 @@ SETTINGS = {
     "uploadpack.allowFilter": "true",
     "gc.pruneExpire": "never",
     "remote.origin.tagOpt": "--no-tags",
+    "log.showRoot": "true",
 }
 
 
@@ -35,7 +38,7 @@ class MirrorError(Exception):
     """Git could not do what was asked; the text says what, and what to do."""
 
 
-class BranchRewritten(MirrorError):  # noqa: N818  (an event on the branch, not a failure of ours)
+class BranchRewritten(MirrorError):
     """A force push: the head that was known is no longer in the branch's first-parent history.
 
     `fork` is the newest commit that both histories have, or None; take in what came after it.
@@ -64,9 +67,14 @@ class Mirror:
             msg = f"trunk.git is {url!r}; give the path or URL of a CPython repository"
             raise MirrorError(msg)
         self.path.mkdir(parents=True, exist_ok=True)
-        self._run(["init", "--quiet", "--bare", "--initial-branch=main", "."])
+        self._remove_stale_locks()
+        if not all((self.path / part).exists() for part in ("HEAD", "config", "objects", "refs")):
+            self._run(["init", "--quiet", "--bare", "--initial-branch=main", "."])
+        present = self._output(["config", "--local", "--list", "-z"]).split("\0")
         for key, value in {**SETTINGS, "remote.origin.url": url}.items():
-            self._run(["config", key, value])
+            # Git lists keys in lower case, except for what is between the dots.
+            if f"{key.lower()}\n{value}" not in present:
+                self._run(["config", "--local", key, value])
 
     def fetch(self, branches: Sequence[str], timeout: float, depth: int | None = None) -> dict[str, str]:
         """Bring *branches* up to date within *timeout* seconds; return what is wrong, by branch.
@@ -112,6 +120,13 @@ class Mirror:
             return []
         return self._facts(self._after(branch, known_head, head)[:limit])
 
+    def _remove_stale_locks(self) -> None:
+        """Take away what a power cut left: nothing of ours holds a lock this long."""
+        for lock in [*self.path.glob("*.lock"), *self.path.glob("refs/**/*.lock")]:
+            with suppress(OSError):
+                if time.time() - lock.stat().st_mtime > STALE_LOCK_SECONDS:
+                    lock.unlink()
+
     def _after(self, branch: str, known: str, head: str) -> list[str]:
         """The commits after *known* up to *head*, oldest first."""
         if not self._resolve_commit(known):
@@ -130,7 +145,7 @@ class Mirror:
     def _facts(self, shas: Sequence[str]) -> list[CommitFacts]:
         if not shas:
             return []
-        arguments = ["log", "--stdin", "--no-walk=unsorted", "-z", "--name-only", "--no-renames", "--root"]
+        arguments = ["log", "--stdin", "--no-walk=unsorted", "-z", "--name-only", "--no-renames"]
         arguments += ["--no-color", "--no-show-signature", "--ignore-submodules=none"]
         arguments += ["--diff-merges=first-parent", "--encoding=UTF-8", f"--format=tformat:{FIELDS}"]
         with tempfile.TemporaryFile() as output:

@@ -65,7 +65,7 @@ def tables_of(model: type[BaseModel], path: KeyPath = ()) -> Iterator[tuple[KeyP
     if table is None:
         return
     yield path, table
-    inner = _inner_model(model, path)
+    inner = model_at(model, path)
     for name in table.fields:
         for below, found in tables_of(inner, (name,)):
             yield (*path, *below), found
@@ -164,7 +164,8 @@ def _step(annotation: Any, part: str | int) -> Any:
     return arguments[1] if get_origin(annotation) is dict else None
 
 
-def _inner_model(model: type[BaseModel], path: KeyPath) -> type[BaseModel]:
+def model_at(model: type[BaseModel], path: KeyPath) -> type[BaseModel]:
+    """Return the model of the table at *path*, which has to be one that `tables_of` yields."""
     annotation = _plain(_annotation(model, path))
     inner: type[BaseModel] = get_args(annotation)[0] if get_origin(annotation) is list else annotation
     return inner

@@ -18,6 +18,10 @@ class AttendedWorker(Worker):
     a stopped process, holds its build until TCP gives up after a quarter of an hour.
     """
 
+    # A build that ends in an exception is the farm's own error more often than the machine's: a volunteer's
+    # machine is not sent away for an hour because of it.
+    quarantine_max_timeout = 60
+
     def checkConfig(self, name: str, password: Any, *, ask_seconds: float = 15, **kwargs: Any) -> None:
         """Accept `ask_seconds` besides what every worker accepts."""
         super().checkConfig(name, password, **kwargs)

@@ -14,12 +14,11 @@ from pybots.config.toml_keys import quoted
 from pybots.config.toml_lines import KeyPath
 from pybots.registry.recipe import Recipe
 from pybots_worker.contract import ReportFormat
-from pybots_worker.runs.placeholders import (
-    COMMAND_PLACEHOLDERS,
-    ENVIRONMENT_PLACEHOLDERS,
-    INSTALL_PLACEHOLDERS,
-)
 
+COMMAND_PLACEHOLDERS = ("python", "source", "report", "deselect")
+INSTALL_PLACEHOLDERS = ("python", "source", "uv")
+ENVIRONMENT_PLACEHOLDERS = ("python", "source", "report")
+"""What the worker fills in (`pybots_worker.runs.placeholders`; a test holds the two together)."""
 DESELECTED_BY = {
     ReportFormat.JUNIT: ("{deselect}", "add the argument {deselect} to the command"),
     ReportFormat.SUBUNIT: ("pybots_trial", "run trial as {python} -m pybots_trial"),
@@ -99,6 +98,10 @@ def _install(recipe: Recipe) -> Iterator[Finding]:
         for index, name in enumerate(getattr(install, key)):
             if not _NAME.match(name):
                 yield ("install", key, index), f"{name[:60]!r} is not a name", "give the name alone"
+    for key in ("requirements", "extras", "groups"):
+        if install.steps is not None and getattr(install, key):
+            what = f"steps replace the usual way, so that {key} would not be installed"
+            yield ("install", key), what, "install them in a step, or leave steps out"
     for index, step in enumerate(install.steps or []):
         yield from _placeholders(step, ("install", "steps", index), INSTALL_PLACEHOLDERS)
     yield from _variables(install.environment, "install")

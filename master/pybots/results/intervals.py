@@ -53,6 +53,8 @@ def record(history: Sequence[Interval], place: int, seen: Seen, next_place: int 
     covering = next((interval for interval in history if _holds(interval, place)), None)
     if covering is None:
         return _joined([*_first_known(history, place, seen, next_place), *history])
+    if covering.seen == seen:
+        return list(history)
     position = history.index(covering)
     return _joined(
         [*history[:position], *_split(covering, place, seen, next_place), *history[position + 1 :]]
@@ -71,6 +73,8 @@ def not_reported(history: Sequence[Interval], place: int, next_place: int | None
 
 def edits(before: Sequence[Interval], after: Sequence[Interval]) -> list[Edit]:
     """Return what makes *after* of *before*; removals come first, so that no two rows share a first place."""
+    if list(before) == list(after):
+        return []
     old = {interval.first: interval for interval in before}
     new = {interval.first: interval for interval in after}
     removals = [Edit(first, None, known=True) for first in old if first not in new]
@@ -92,8 +96,6 @@ def _first_known(
 
 
 def _split(covering: Interval, place: int, seen: Seen, next_place: int | None) -> list[Interval]:
-    if covering.seen == seen:
-        return [covering]
     end = _earlier(next_place, covering.end)
     pieces = [
         Interval(covering.first, place, covering.seen),

@@ -42,7 +42,7 @@ class IngestRun(BuildStep):
         self.key = key
         self.report_format = report_format
         self.incoming = incoming
-        self.worker = worker
+        self.carried_out_by = worker
 
     async def run(self) -> int:
         """Show the run's status as Buildbot's own colour; the status itself is in the results database."""
@@ -58,7 +58,7 @@ class IngestRun(BuildStep):
             result=result,
             report=self._report(result),
             log=(self.incoming / LOG_FILE).read_bytes(),
-            worker=self.worker,
+            worker=self.carried_out_by,
         )
         status = ingest(self.sessions, self.key, received, self.clock())
         shutil.rmtree(self.incoming, ignore_errors=True)

@@ -138,4 +138,4 @@ def _write(session: Session, changes: _Changes) -> None:
         )
         session.connection().execute(statement, changes.updated)
     if changes.inserted:
-        session.execute(insert(IntervalRow), changes.inserted)
+        session.connection().execute(insert(IntervalRow), changes.inserted)

@@ -19,7 +19,7 @@ _CHUNK = 5_000  # SQLite takes 32 766 parameters in one statement
 def insert_missing(session: Session, table: type[Base], rows: Sequence[Mapping[str, Any]]) -> None:
     """Insert *rows*, but for those whose unique columns are there already."""
     if rows:
-        session.execute(_insert_or_pass(session, table), [dict(row) for row in rows])
+        session.connection().execute(_insert_or_pass(session, table), [dict(row) for row in rows])
 
 
 def _insert_or_pass(session: Session, table: type[Base]) -> Insert:
@@ -63,7 +63,7 @@ def save_run_failures(
         for test_id, test in list(tests.items())[:KEPT_FAILURES]
     ]
     if rows:
-        session.execute(insert(RunFailureRow), rows)
+        session.connection().execute(insert(RunFailureRow), rows)
 
 
 def _failure_values(test: Observed) -> dict[str, str]:

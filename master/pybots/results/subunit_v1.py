@@ -93,7 +93,8 @@ class _Feed:
 
     def _detail(self, details: _Details, line: bytes) -> None:
         if line == _END_OF_DETAILS:
-            self._pass_on(details.taken())
+            if not details.multipart:
+                self._pass_on(details.taken())
             self._pass_on(line)
             self._details = None
         elif details.multipart:
@@ -139,4 +140,4 @@ class _Details:
 
     def taken(self) -> bytes:
         """Return what was kept, with a line break before it that no end marker or quotation can follow."""
-        return b"" if self.multipart else b"\n" + b"".join([*self._head, *self._tail])
+        return b"\n" + b"".join([*self._head, *self._tail])

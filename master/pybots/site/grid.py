@@ -93,11 +93,11 @@ def box(project: Project, track: Track, cell: Cell) -> Box:
 
 
 def numbers(status: str, counts: Counts) -> str:
-    """Return a run's numbers in a few words: `1,346 tests`, `3 of 1,346`, `12 of 340 so far`."""
+    """Return a run's numbers in a few words: `1,346 tests`, `3 of 1,346 tests`."""
     if not counts.collected:
         return ""
     if status == "passed" and counts.passed == 0:
         return f"all {counts.collected:,} skipped"
     if counts.bad:
-        return f"{counts.bad:,} of {counts.collected:,}"
+        return f"{counts.bad:,} of {counts.collected:,} tests"
     return f"{counts.collected:,} tests" if status == "passed" else f"{counts.collected:,} tests reported"

@@ -19,6 +19,9 @@ T = TypeVar("T")
 class NotStartedError(Exception):
     """There is no results database yet: the farm was never started."""
 
+    def __str__(self) -> str:
+        return "the farm has not started yet: there are no results"
+
 
 class UnreadableError(Exception):
     """The results database is there, but cannot be read."""

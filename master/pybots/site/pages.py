@@ -39,7 +39,7 @@ class Pages:
         router = APIRouter()
         for path, endpoint in (
             ("/", self.home),
-            ("/project/{name}", self.project),
+            ("/project/{name:path}", self.project),
             ("/run/{key:path}/log", self.run_log),
             ("/run/{key:path}/lines", self.run_lines),
             ("/run/{key:path}", self.run),
@@ -82,11 +82,14 @@ class Pages:
     def project(self, request: Request) -> Response:
         """A project: what it is, what it leaves out, and its runs on every track."""
         name = request.path_params["name"]
-        project, farm = self._found(
-            f"project called {name}",
-            lambda session: read_farm.project(session, name, read_farm.tracks(session)),
+        (project, history), farm = self._read(
+            lambda session: (
+                read_farm.project(session, name, read_farm.tracks(session)),
+                read_runs.project_history(session, name, RUNS_A_TRACK),
+            )
         )
-        history = reading(self.sessions, lambda s: read_runs.project_history(s, name, RUNS_A_TRACK))
+        if project is None:
+            raise HTTPException(404, f"There is no project called {name}.")
         tracks = [(key, list(runs)) for key, runs in groupby(history, key=lambda run: run.track)]
         return self._page("project.html", farm, project=project, tracks=tracks)
 

@@ -174,7 +174,7 @@ def _with_interpreters(session: Session, rows: Iterable[Row[Any]]) -> list[Commi
     rows = list(rows)
     made: dict[tuple[str, str], list[Interpreter]] = defaultdict(list)
     wanted = tables.InterpreterRow.commit_id.in_({row.id for row in rows})
-    order = (tables.Track.variant, tables.Track.platform)
+    order = (tables.Track.variant != "default", tables.Track.variant, tables.Track.platform)
     statement = select_interpreters().where(wanted).order_by(*order).limit(20 * MOST_LISTED)
     for found in session.execute(statement):
         interpreter = as_interpreter(found)

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from pybots.site.facts import Commit, Farm, Overview, Project
-from pybots.site.grid import Grid
+from pybots.site.grid import Box, Grid
 from pybots.site.times import ago, span
-from pybots.site.words import Mark, of_interpreter
+from pybots.site.words import Mark, in_passing, of_interpreter
 
 SILENT_SECONDS = 60
 """A master that was not heard of for longer is silent."""
@@ -80,7 +80,7 @@ def _set_aside(projects: Sequence[Project]) -> Banner:
     names = ", ".join(project.name for project in projects[:10])
     more = f" and {len(projects) - 10} more" if len(projects) > 10 else ""
     title = "A recipe is set aside" if len(projects) == 1 else f"{len(projects)} recipes are set aside"
-    return Banner(Mark.ACT, title, f"{names}{more}. File, line and reason are further down this page.")
+    return Banner(Mark.ACT, title, f"Not run until mended: {names}{more}. File, line and reason are further down this page.")
 
 
 def readable(name: str) -> str:
@@ -105,12 +105,19 @@ def _sentence(overview: Overview, grid: Grid) -> tuple[str, Mark]:
     if not finished:
         return _nothing_finished(overview), Mark.WAITING
     passed = sum(box.word.mark is Mark.GOOD for box in finished)
-    others = Counter(box.word.label for box in finished if box.word.mark is not Mark.GOOD)
+    others = Counter(_in_passing(box) for box in finished if box.word.mark is not Mark.GOOD)
     if not others:
         return (f"All {passed} newest runs passed." if passed > 1 else "The newest run passed."), Mark.GOOD
-    rest = _listed([f"{count} {label}" for label, count in others.most_common()])
+    rest = _listed([f"{count} {said}" for said, count in others.most_common()])
     worst = Mark.LOOK if any(box.word.mark in {Mark.LOOK, Mark.STOPPED} for box in finished) else Mark.FARM
-    return f"{passed} of the {len(finished)} newest runs passed: {rest}.", worst
+    if len(finished) == 1:
+        return f"The newest run did not pass: it {rest.removeprefix('1 ')}.", worst
+    return f"{passed or 'None'} of the {len(finished)} newest runs passed; {rest}.", worst
+
+
+def _in_passing(box: Box) -> str:
+    assert box.run
+    return in_passing(box.run.status, box.word.label)
 
 
 def _nothing_finished(overview: Overview) -> str:

@@ -79,6 +79,22 @@ _RUNS = {
     "cancelled": Word("cancelled", Mark.FARM, "The run was no longer wanted."),
 }
 
+# After a number of runs, one or many.
+_IN_PASSING = {
+    "tests-failed": "had failing tests",
+    "fetch-failed": "could not be fetched",
+    "environment-failed": "got no environment",
+    "install-failed": "failed to install",
+    "collection-failed": "failed to collect",
+    "memory-limit": "used too much memory",
+    "disk-limit": "wrote too much",
+    "report-invalid": "left no valid report",
+    "no-tests": "ran no tests",
+    "worker-lost": "lost the worker",
+    "worker-unfit": "met an unfit worker",
+    "farm-error": "met an error of the farm",
+}
+
 _INTERPRETERS = {
     "proven": Word("proven", Mark.GOOD, "It was built, installed, and seen to work."),
     "inherited": Word(
@@ -124,6 +140,11 @@ def of_run(state: str, status: str) -> Word:
     if state != "finished":
         return _STATES.get(state, _unknown(state))
     return _RUNS.get(status, _unknown(status))
+
+
+def in_passing(status: str, label: str) -> str:
+    """Return what is said of runs that ended so, after their number: `2 timed out`."""
+    return _IN_PASSING.get(status, label)
 
 
 def of_interpreter(state: str, status: str) -> Word:

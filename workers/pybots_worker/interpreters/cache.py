@@ -149,7 +149,9 @@ def _prove_imports(place: Path) -> None:
     _, wrong = prove_interpreter(place / "bin" / "python3", environment, log, PROOF_SECONDS, quick=True)
     if wrong:
         said = log.tail_text(3).strip()
-        msg = f"interpreter {place.name[:12]} does not work on this machine: {wrong}" + (f" ({said})" if said else "")
+        msg = f"interpreter {place.name[:12]} does not work on this machine: {wrong}" + (
+            f" ({said})" if said else ""
+        )
         raise UnfitError(msg)
 
 

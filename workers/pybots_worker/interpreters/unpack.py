@@ -78,7 +78,12 @@ def _members(tar: tarfile.TarFile) -> Iterator[tuple[tarfile.TarInfo, IO[bytes]]
 
 def _read_manifest(members: Iterator[tuple[tarfile.TarInfo, IO[bytes]]], digest: str) -> Manifest:
     member, content = next(members, (None, None))
-    if member is None or content is None or member.name != MANIFEST_NAME or member.size > MAXIMUM_MANIFEST_BYTES:
+    if (
+        member is None
+        or content is None
+        or member.name != MANIFEST_NAME
+        or member.size > MAXIMUM_MANIFEST_BYTES
+    ):
         msg = "the archive does not begin with a manifest"
         raise ArchiveRejectedError(msg)
     data = content.read(member.size)
@@ -95,9 +100,7 @@ def _read_manifest(members: Iterator[tuple[tarfile.TarInfo, IO[bytes]]], digest:
     return manifest
 
 
-def _unpack_file(
-    members: Iterator[tuple[tarfile.TarInfo, IO[bytes]]], entry: FileEntry, tree: Path
-) -> None:
+def _unpack_file(members: Iterator[tuple[tarfile.TarInfo, IO[bytes]]], entry: FileEntry, tree: Path) -> None:
     """Write the next member, which has to be `entry`; its size is known before anything is read."""
     member, content = next(members, (None, None))
     if member is None or content is None or member.name != f"{TREE_PREFIX}{entry.path}":

@@ -43,16 +43,16 @@ def carry_out(
     echo: bool = False,
     announce: Announce | None = None,
 ) -> RunResult:
-    """Do what a specification asks for in an empty folder; write `report`, `log.zst` and `result.json` there.
+    """Do what a specification asks for in an empty folder, and write `report`, `log.zst` and `result.json` there.
 
     `result.json` comes last, so that where it is, all is. `cache` is kept from run to run. With `echo`, the
-    head of the log is also printed as it comes; `announce` hears of each phase. However the run ends, there is a result; only StoppedError
-    (we were told to stop) and mistakes of ours go through.
+    head of the log is also printed as it comes; `announce` hears of each phase. However the run ends, there is
+    a result; only StoppedError (we were told to stop) and mistakes of ours go through.
     """
     limits = specification.limits
     log = BoundedLog(limits.log_bytes // 4, limits.log_bytes - limits.log_bytes // 4, echo=echo)
     place = Place(specification, folder.resolve(), cache.resolve(), log)
-    known = _Known(Phases(announce))
+    known = _Known(Phases(log, announce))
     started = time.monotonic()
     try:
         _do(place, known)

@@ -6,7 +6,7 @@ import re
 
 from pybots_worker.contract import Ending, Lock
 from pybots_worker.runs.environment import raise_unless_exact
-from pybots_worker.runs.lock import blame, freeze, resolve
+from pybots_worker.runs.lock import blame, freeze, is_hashed, resolve
 from pybots_worker.runs.phases import Phases, RunEndedError
 from pybots_worker.runs.place import Place, uv
 from pybots_worker.runs.placeholders import fill
@@ -72,8 +72,7 @@ def _install_lock(place: Place, environment: dict[str, str], lock: Lock) -> None
         return
     path = place.work / "lock.txt"
     path.write_text(lock.requirements)
-    # A commit in a git repository is exact, and has no hash.
-    hashed = ["--require-hashes"] if "@ git+" not in lock.requirements else []
+    hashed = ["--require-hashes"] if is_hashed(lock.requirements) else []
     command = [
         str(uv()),
         "pip",

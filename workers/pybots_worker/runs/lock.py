@@ -8,7 +8,7 @@ import tomllib
 from pathlib import Path
 
 from pybots_worker.contract import Ending, Lock
-from pybots_worker.runs.environment import installed
+from pybots_worker.runs.environment import installed, pins
 from pybots_worker.runs.explain import Trouble
 from pybots_worker.runs.phases import RunEndedError
 from pybots_worker.runs.place import Place, uv
@@ -54,12 +54,31 @@ def resolve(place: Place, environment: dict[str, str]) -> Lock:
 
 def freeze(place: Place, environment: dict[str, str]) -> Lock | None:
     """Lock what the recipe's own steps installed; None where that is nowhere to be had again."""
-    lines = [f"{name}=={version}" for name, version in sorted(installed(place, environment).items())]
+    frozen = installed(place, environment)
+    lines = [f"{name}=={version}" for name, version in sorted(frozen.items())]
     try:
         found = _compile(place, environment, "requirements", lines, ["--no-deps"])
-        return make_lock(found, build_constraints(place, environment))
+        constraints = build_constraints(place, environment)
     except StepFailedError:
         return None
+    if not is_hashed(found):
+        found = _hashed(place, environment, lines, frozen) or found
+    return make_lock(found, constraints)
+
+
+def is_hashed(requirements: str) -> bool:
+    """Whether each requirement has a hash; a commit in a git repository is exact, and has none."""
+    text = requirements.replace("\\\n", "")
+    return all("--hash=" in line for line in text.splitlines() if line and not line.startswith("#"))
+
+
+def _hashed(place: Place, environment: dict[str, str], lines: list[str], frozen: dict[str, str]) -> str:
+    """Resolve once more, with dependencies: without them uv does not read files in folders, nor hash them."""
+    try:
+        found = _compile(place, environment, "requirements", lines, [])
+    except StepFailedError:
+        return ""
+    return found if pins(found) == frozen else ""
 
 
 def build_constraints(place: Place, environment: dict[str, str]) -> str:

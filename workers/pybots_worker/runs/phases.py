@@ -6,10 +6,12 @@ import contextlib
 import time
 from collections.abc import Callable, Iterator
 
+from pybots_worker.bounded_log import BoundedLog
 from pybots_worker.contract import Ending, Phase
 
 Announce = Callable[[str, Phase | None], None]
 
+MARK = "=== "
 LINE_CHARACTERS = 500
 """What the contract's `Line` holds."""
 
@@ -30,15 +32,20 @@ def one_line(text: str) -> str:
 
 
 class Phases:
-    """The phases so far, in order. `announce` is called as each begins (with None) and ends (with the phase)."""
+    """The phases so far, in order; each is announced in the log, on a line of its own.
 
-    def __init__(self, announce: Announce | None = None) -> None:
+    `announce` is called as each begins (with None) and ends (with the phase).
+    """
+
+    def __init__(self, log: BoundedLog, announce: Announce | None = None) -> None:
         self.done: list[Phase] = []
+        self._log = log
         self.announce: Announce = announce or (lambda name, phase: None)
 
     @contextlib.contextmanager
     def run(self, name: str) -> Iterator[None]:
         """Time one phase; it succeeded unless it raises."""
+        self._log.write(f"\n{MARK}{name}\n".encode())
         started = time.monotonic()
         succeeded = False
         self.announce(name, None)

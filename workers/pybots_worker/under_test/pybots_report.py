@@ -9,9 +9,9 @@ Standard library only, and works on every Python from 3.9. The file is the one n
     {"end": true, "collected": 2, "deselected": 0}
 
 `outcome` is passed, failed, error, skipped, expected-failure or unexpected-pass. A skip's reason is its
-`message`. A module that cannot be imported is an error named after the module, with `"collection_error": true`.
-What fails for a whole class or module is named as unittest does: `setUpClass (package.module.Class)`. Each line
-is written at once, so that a crash leaves what ran, and the test that was started last. Without a last line the
+`message`. A module that cannot be imported is an error named after it, with `"collection_error": true`. What
+fails for a whole class or module is named as unittest does: `setUpClass (package.module.Class)`. Each line is
+written at once, so that a crash leaves what ran, and the test that was started last. Without a last line the
 run did not come to its end. `kind` is unittest or django.
 """
 
@@ -121,10 +121,12 @@ class ReportingMixin:
     """
 
     _pybots_running = False
+    _pybots_skip = None
 
     def startTest(self, test):  # noqa: N802
         """Say which test runs now."""
         super().startTest(test)
+        self._pybots_skip_class()
         self._pybots_running = True
         self._pybots_seen = []
         self._pybots_subtests_passed = 0
@@ -135,6 +137,11 @@ class ReportingMixin:
     def stopTest(self, test):  # noqa: N802
         """Write what the test did: the first thing that was not well, else that it passed or was skipped."""
         super().stopTest(test)
+        if not self._pybots_running:  # Python 3.12.1 stops skipped tests that it never started
+            if self._pybots_skip is not None:
+                (_test, reason), self._pybots_skip = self._pybots_skip, None
+                self._pybots_write(test, {"outcome": "skipped", "message": reason}, 0.0)
+            return
         self._pybots_running = False
         seconds = self._pybots_duration
         if seconds is None:
@@ -169,14 +176,13 @@ class ReportingMixin:
         if self._pybots_running:
             self._pybots_note("skipped", message=reason)
             return
-        # Django's parallel runner names the class's last test where setUpClass skips.
-        name = (
-            test.id().partition("(")[2].rstrip(")") if isinstance(test, _ErrorHolder) else _class_name(test)
-        )
-        for member in self._pybots_members(name):
-            self.pybots_report.write(
-                {"test": member, "outcome": "skipped", "seconds": 0.0, "message": reason}
-            )
+        self._pybots_skip_class()
+        self._pybots_skip = (test, reason)
+
+    def stopTestRun(self):  # noqa: N802
+        """Write what is still to be written."""
+        super().stopTestRun()
+        self._pybots_skip_class()
 
     def addExpectedFailure(self, test, err):  # noqa: N802
         """Note a failure that was expected."""
@@ -205,6 +211,19 @@ class ReportingMixin:
         if parent:
             parent(test, elapsed)
         self._pybots_duration = elapsed
+
+    def _pybots_skip_class(self):
+        """Write a skip that was told outside of any test: set-up skipped each test of a class, or of a module."""
+        if self._pybots_skip is None:
+            return
+        (test, reason), self._pybots_skip = self._pybots_skip, None
+        # Django's parallel runner names the class's last test instead of the class.
+        name = (
+            test.id().partition("(")[2].rstrip(")") if isinstance(test, _ErrorHolder) else _class_name(test)
+        )
+        for member in self._pybots_members(name):
+            line = {"test": member, "outcome": "skipped", "seconds": 0.0, "message": reason}
+            self.pybots_report.write(line)
 
     def _pybots_members(self, name):
         """List the tests of a class, or of all classes of a module."""

@@ -65,7 +65,7 @@ class SourceApt:
         tarball = into / candidate.tarball
         if done.returncode or not tarball.is_file():
             tarball.unlink(missing_ok=True)
-            raise AptError(f"{wanted}: {_first_complaint(done.stderr + done.stdout)}")
+            raise AptError(_first_complaint(done.stderr + done.stdout))
         return tarball
 
     def _run(
@@ -92,7 +92,7 @@ class SourceApt:
 
 def _first_complaint(text: str) -> str:
     if "404  Not Found" in text:
-        return "404 Not Found: the archive has an index entry for it, and no file"
+        return "404 Not Found, though it is in the index"
     lines = [line.strip() for line in text.splitlines()]
     return next((line for line in lines if line.startswith("E:")), "no tarball came")[:300]
 

@@ -13,6 +13,7 @@ from typing import Any
 import httpx
 
 from pybots.commands import facts
+from pybots.commands.demonstration.candidates import parse_version
 from pybots.commands.demonstration.children import Child, ChildEndedError, own_program, stop_all
 from pybots.commands.demonstration.cpython_source import CPythonSource, Trunk
 from pybots.commands.demonstration.farm_folder import (
@@ -23,6 +24,7 @@ from pybots.commands.demonstration.farm_folder import (
     choose_ports,
     copy_recipes,
     ports_before,
+    recipes_for,
     write_farm,
 )
 from pybots.commands.demonstration.machine import make_fit
@@ -77,6 +79,7 @@ class Demonstration:
 
     def carry_out(self) -> bool:
         """Do all of it; return whether every interpreter was proven and every suite was run."""
+        recipes = self._check_wishes()
         durations = read_durations(self.own / "durations.json")
         with Timeline(self.display, time.monotonic, durations) as timeline:
             with timeline.stage("machine") as say:
@@ -86,7 +89,7 @@ class Demonstration:
                 trunk = CPythonSource(self.own, self._saying(say)).get(self.wishes.git, self.wishes.cpython)
                 say(trunk.origin)
             with timeline.stage("farm") as say:
-                ports = self._prepare(trunk)
+                ports = self._prepare(trunk, recipes)
                 watch = self._watch(ports)
                 again = watch.ran_before()
                 self._start(ports, say)
@@ -104,12 +107,18 @@ class Demonstration:
 
         return say
 
-    def _prepare(self, trunk: Trunk) -> Ports:
+    def _check_wishes(self) -> list[Path]:
+        """Refuse what cannot be done before anything is; return the recipes."""
         if running_master(self.farm) is not None:
             raise FolderError(
                 f"a farm runs in {self.farm.root}; stop it with `pybots stop {self.farm.root}`, or give --dir"
             )
-        copy_recipes(self.farm.root, self.wishes.projects)
+        if self.wishes.cpython and parse_version(self.wishes.cpython) is None:
+            raise FolderError(f"--cpython {self.wishes.cpython!r} is not a version; write it like 3.13.5")
+        return recipes_for(self.wishes.projects)
+
+    def _prepare(self, trunk: Trunk, recipes: Sequence[Path]) -> Ports:
+        copy_recipes(self.farm.root, recipes)
         ports = choose_ports(ports_before(self.farm.root))
         write_farm(
             self.farm.root,
@@ -168,7 +177,7 @@ class Demonstration:
     def _wait(self, watch: Watch, timeline: Timeline, *, again: bool) -> Standing:
         """Wait until nothing is left to do; with *again*, have every suite run once more first."""
         known = read_durations(self.own / "durations.json")
-        patience = Patience(0.0 if again else PLANNING_SECONDS)
+        patience = Patience(0.0 if again else PLANNING_SECONDS, time.monotonic())
         troubles: set[str] = set()
         while True:
             self.check()
@@ -228,10 +237,10 @@ class Demonstration:
 class Patience:
     """Notices that nothing changes any more."""
 
-    def __init__(self, ask_after: float) -> None:
+    def __init__(self, ask_after: float, now: float) -> None:
         self.ask_after = ask_after
         self._last: object = None
-        self._changed = time.monotonic()
+        self._changed = now
         self._asked = False
 
     def is_over(self, standing: Standing, now: float) -> bool:

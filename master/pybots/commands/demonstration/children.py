@@ -46,9 +46,13 @@ class Child:
         with suppress(BrokenPipeError), self._keeper.stdin as pipe:
             pipe.write(json.dumps(_task(command, folder)).encode())
 
+    def alive(self) -> bool:
+        """Whether it still runs."""
+        return self._keeper.poll() is None
+
     def check(self) -> None:
         """Raise ChildEndedError when it has ended."""
-        if self._keeper.poll() is not None:
+        if not self.alive():
             raise ChildEndedError(f"{self.name} has ended; the end of {self.log}:\n{self.tail()}")
 
     def tail(self) -> str:
@@ -62,7 +66,7 @@ class Child:
 
     def begin_to_stop(self) -> None:
         """Tell it to end, without waiting."""
-        if self._keeper.poll() is None:
+        if self.alive():
             self._keeper.terminate()
 
     def stop(self) -> None:

@@ -127,7 +127,7 @@ class CPythonSource:
             try:
                 tarball = apt.download(candidate, self.folder / "tarballs")
             except AptError as error:
-                self.say(f"{candidate.package} {candidate.version} is not there ({error})")
+                self.say(f"{candidate.package} {candidate.version} is not there: {error}")
                 continue
             package = f"{candidate.package} {candidate.version}"
             self.say(f"putting {tarball.name} into a git repository")

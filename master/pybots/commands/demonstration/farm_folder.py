@@ -13,8 +13,8 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-import pybots
 from pybots.config.files import write_atomically
+from pybots.registry.read_shipped import shipped_recipes
 
 VARIANTS: Mapping[str, Sequence[str]] = {
     "default": (),
@@ -157,31 +157,24 @@ def _write_password(path: Path) -> None:
         file.write(secrets.token_urlsafe(32) + "\n")
 
 
-def shipped_recipes() -> dict[str, Path]:
-    """The recipes of the checkout that this runs from, by name. Raises FolderError outside of one."""
-    found = Path(pybots.__file__).resolve().parents[2] / "projects"
-    recipes = {file.stem: file for file in sorted(found.glob("*.toml"))}
-    if not recipes:
-        raise FolderError(
-            "no recipes: `pybots demo` runs from a checkout of Pybots, which has projects/*.toml"
-        )
-    return recipes
-
-
-def copy_recipes(folder: Path, names: Sequence[str]) -> list[str]:
-    """Put the recipes *names* (all of them when there are none) into the farm; return their names.
+def recipes_for(names: Sequence[str]) -> list[Path]:
+    """The files of the recipes *names*; all that come with Pybots when there are none.
 
     Raises FolderError for a name that there is no recipe of.
     """
-    shipped = shipped_recipes()
+    shipped = {file.stem: file for file in shipped_recipes()}
+    if not shipped:
+        raise FolderError("no recipes came with this Pybots; install it again, or run it from a checkout")
     if unknown := [name for name in names if name not in shipped]:
         raise FolderError(f"no recipe is called {unknown[0]!r}; there are {', '.join(shipped)}")
-    wanted = list(dict.fromkeys(names)) or list(shipped)
+    return [shipped[name] for name in dict.fromkeys(names or shipped)]
+
+
+def copy_recipes(folder: Path, recipes: Sequence[Path]) -> None:
+    """Make *recipes* the ones that the farm has."""
     place = folder / "projects"
     place.mkdir(parents=True, exist_ok=True)
-    for old in place.glob("*.toml"):
-        if old.stem not in wanted:
-            old.unlink()
-    for name in wanted:
-        shutil.copyfile(shipped[name], place / f"{name}.toml")
-    return wanted
+    for old in set(place.glob("*.toml")) - {place / recipe.name for recipe in recipes}:
+        old.unlink()
+    for recipe in recipes:
+        shutil.copyfile(recipe, place / recipe.name)

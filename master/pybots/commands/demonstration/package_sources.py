@@ -7,7 +7,6 @@ has no CPython in it, and the demonstration has no business asking it.
 from __future__ import annotations
 
 import re
-import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from urllib.parse import urlsplit
@@ -52,7 +51,7 @@ def read_system(os_release: str) -> System:
     for line in os_release.splitlines():
         name, equals, value = line.partition("=")
         if equals and not line.startswith("#"):
-            values[name.strip()] = "".join(shlex.split(value)[:1]) if " " not in value else value.strip("\"'")
+            values[name.strip()] = value.strip().strip("\"'")
     identity = (values.get("ID", ""), *values.get("ID_LIKE", "").split())
     return System(tuple(word for word in identity if word), values.get("VERSION_CODENAME", ""))
 
@@ -113,8 +112,11 @@ def main_archives(system: System, sources: Iterable[PackageSource]) -> list[Pack
 
 
 def _is_main_archive(system: System, source: PackageSource) -> bool:
-    folder = urlsplit(source.uri).path.rstrip("/").rpartition("/")[2].lower()
-    if not ARCHIVE_FOLDER.match(folder) or "main" not in source.components:
+    address = urlsplit(source.uri)
+    folder = address.path.rstrip("/").rpartition("/")[2].lower()
+    if not ARCHIVE_FOLDER.match(folder) or "launchpad" in address.netloc:
+        return False
+    if not set(source.components) & set(COMPONENTS):
         return False
     own = {system.codename, *DEBIAN_ALIASES, *DEBIAN_CODENAMES, "devel"} - {""}
     return any(POCKETS.sub("", suite) in own for suite in source.suites)

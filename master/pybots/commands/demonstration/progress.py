@@ -64,6 +64,7 @@ class PlainLines:
         self.workers = workers
         self.began = monotonic()
         self._said: dict[str, tuple[Stage, float]] = {}
+        self._told = ""
 
     def show(self, stages: Sequence[Stage]) -> None:
         """Print the stages that have news."""
@@ -81,7 +82,8 @@ class PlainLines:
             return True
         if stage.progress is not Progress.ACTIVE:
             return False
-        return now - when >= (DETAIL_SECONDS if before.detail != stage.detail else REMIND_SECONDS)
+        news = stage.detail not in {before.detail, self._told}
+        return now - when >= (DETAIL_SECONDS if news else REMIND_SECONDS)
 
     def _left(self, stage: Stage, stages: Sequence[Stage]) -> str:
         left = seconds_left(stages, self.workers)
@@ -89,6 +91,7 @@ class PlainLines:
 
     def say(self, text: str) -> None:
         """Print *text*."""
+        self._told = text
         self._print(text)
 
     def _print(self, text: str) -> None:

@@ -46,7 +46,7 @@ class Timeline:
         self._began = self.monotonic()
         self._change(name, progress=Progress.ACTIVE)
         try:
-            yield lambda detail: self._change(name, detail=detail)
+            yield lambda detail: self._change(name, detail=detail)  # shown within a second
         except BaseException:
             self._end_stage(name, Progress.FAILED)
             raise
@@ -73,7 +73,8 @@ class Timeline:
                 detail=before.detail if detail is None else detail,
                 seconds=before.seconds if seconds is None else seconds,
             )
-        self._show()
+        if progress is not None:
+            self._show()
 
     def farm(self, stages: Sequence[Stage]) -> None:
         """What the farm's own stages are now."""

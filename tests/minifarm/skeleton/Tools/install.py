@@ -8,21 +8,11 @@ import sys
 import sysconfig
 
 DROPPED = {
-    "__pycache__",
-    "test",
-    "tests",
-    "idlelib",
-    "tkinter",
-    "turtledemo",
-    "lib2to3",
-    "ensurepip",
-    "site-packages",
-    "dist-packages",
-    "pydoc_data",
-    "distutils",
-    "msilib",
-    "idle_test",
+    "__pycache__", "test", "tests", "idlelib", "tkinter", "turtledemo", "lib2to3", "ensurepip", "site-packages",
+    "dist-packages", "pydoc_data", "distutils", "msilib", "idle_test", "xmlrpc", "wsgiref",
+    "_pydecimal.py", "_pyio.py", "turtle.py", "pickletools.py", "mailbox.py", "imaplib.py", "nntplib.py", "smtpd.py",
 }
+DROPPED_KINDS = re.compile(r"config-|_test|_ctypes_test|_codecs_|(cp(?!437|1252)|mac_|iso8859_(?!15?\.)|koi8|ptcp|kz)")
 DEBUG = re.compile(r"('Py_DEBUG': )0")
 
 

@@ -1,0 +1,364 @@
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from pybots_worker.contract import InterpreterResult, InterpreterSpecification, InterpreterStatus
+from pybots_worker.interpreters.build import build_interpreter
+from pybots_worker.interpreters.tree import TreeBusyError, claim_tree
+from pybots_worker.interpreters.unpack import unpack_artifact
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "minifarm"))
+
+from trunk import (
+    COMPILE_FAILS,
+    CONFIGURE_FAILS,
+    INSTALL_FAILS,
+    PROVE_FAILS,
+    TrunkCommit,
+    add_commits,
+    make_trunk,
+)
+
+SKELETON = Path(__file__).parents[1] / "minifarm" / "skeleton"
+SLEEP = "import pathlib, time\npathlib.Path('{place}').touch()\ntime.sleep(600)\n"
+
+
+@dataclass
+class Workshop:
+    """A trunk, and a worker's folders."""
+
+    folder: Path
+    head: str = ""
+
+    @property
+    def trunk(self) -> Path:
+        return self.folder / "trunk"
+
+    @property
+    def output(self) -> Path:
+        return self.folder / "output"
+
+    def commit(self, files: dict[str, str | None] | Any = None) -> str:
+        commits = [TrunkCommit("A commit", files or {})]
+        self.head = (add_commits if self.trunk.exists() else make_trunk)(self.trunk, commits)[0]
+        return self.head
+
+    def specification(self, **changes: Any) -> InterpreterSpecification:
+        facts = {
+            "key": "k",
+            "git": str(self.trunk),
+            "commit": self.head,
+            "branch": "main",
+            "variant": "default",
+        }
+        return InterpreterSpecification.model_validate(facts | changes)
+
+    def folders(self) -> dict[str, Path]:
+        return {"trees": self.folder / "trees", "output": self.output, "cache": self.folder / "cache"}
+
+    def build(self, **changes: Any) -> InterpreterResult:
+        return build_interpreter(self.specification(**changes), **self.folders(), echo=False)
+
+    def tree(self, variant: str = "default") -> Path:
+        return self.folder / "trees" / "main" / variant
+
+    def start(self) -> subprocess.Popen[bytes]:
+        """Build in a process of its own, which can be killed."""
+        code = (
+            "import sys; from pathlib import Path; from pybots_worker.contract import InterpreterSpecification;"
+            "from pybots_worker.interpreters.build import build_interpreter;"
+            "build_interpreter(InterpreterSpecification.model_validate_json(sys.argv[1]),"
+            "trees=Path(sys.argv[2]), output=Path(sys.argv[3]), cache=Path(sys.argv[4]))"
+        )
+        arguments = [self.specification().model_dump_json(), *map(str, self.folders().values())]
+        return subprocess.Popen([sys.executable, "-c", code, *arguments], stdout=subprocess.DEVNULL)
+
+    def run(self, result: InterpreterResult, code: str) -> str:
+        """Run code on what was built, unpacked elsewhere."""
+        assert result.artifact is not None
+        place = self.folder / "elsewhere" / result.artifact.digest
+        if not place.exists():
+            place.parent.mkdir(exist_ok=True)
+            unpack_artifact(self.output / result.artifact.archive, result.artifact.digest, place)
+        python = str(place / "bin" / "python3")
+        done = subprocess.run(
+            [python, "-I", "-c", code], capture_output=True, text=True, check=True, timeout=60
+        )
+        return done.stdout.strip()
+
+
+@pytest.fixture
+def workshop(tmp_path: Path) -> Workshop:
+    return Workshop(tmp_path)
+
+
+def phases(result: InterpreterResult) -> list[str]:
+    return [phase.name if phase.succeeded else f"{phase.name}!" for phase in result.phases]
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def processes_in(folder: Path) -> Iterator[psutil.Process]:
+    for process in psutil.process_iter():
+        try:
+            if Path(process.cwd()).is_relative_to(folder):
+                yield process
+        except (psutil.Error, OSError):
+            continue
+
+
+EVERYTHING = ["fetch", "configure", "compile", "install", "pack", "prove"]
+IN_PLACE = ["fetch", "compile", "install", "pack", "prove"]
+
+
+def test_one_tree_serves_commit_after_commit(workshop: Workshop) -> None:
+    workshop.commit()
+    first = workshop.build()
+    assert (first.status, first.detail, first.clean_build) == (InterpreterStatus.PROVEN, "", True)
+    assert phases(first) == EVERYTHING
+    assert first.proof is not None
+    assert set(first.proof.checks.values()) == {"ok"}
+    assert first.proof.version == " ".join(sys.version.split())
+    workshop.commit({"Lib/colorsys.py": "ANSWER = 42\n"})
+    second = workshop.build()
+    assert (second.status, second.clean_build, phases(second)) == ("proven", False, IN_PLACE)
+    assert workshop.run(second, "import colorsys; print(colorsys.ANSWER)") == "42"
+    workshop.commit({"Doc/index.rst": "Nothing that is installed.\n"})
+    third = workshop.build()
+    assert (third.artifact, third.clean_build) == (second.artifact, False)
+    again = workshop.build()
+    assert (again.artifact, again.clean_build) == (second.artifact, False)
+    cached = workshop.run(
+        second, "import colorsys, pathlib; print(pathlib.Path(colorsys.__cached__).exists())"
+    )
+    assert cached == "True"
+
+
+ADD = (
+    "#include <Python.h>\n"
+    "static PyObject *f(PyObject *s, PyObject *u) {{ return PyLong_FromLong({answer}); }}\n"
+    'static PyMethodDef m[] = {{{{"answer", f, METH_NOARGS, NULL}}, {{NULL, NULL, 0, NULL}}}};\n'
+    'static struct PyModuleDef d = {{PyModuleDef_HEAD_INIT, "_add", NULL, 0, m, NULL, NULL, NULL, NULL}};\n'
+    "PyMODINIT_FUNC PyInit__add(void) {{ return PyModuleDef_Init(&d); }}\n"
+)
+
+
+def test_what_changes_in_c_is_compiled_again(workshop: Workshop) -> None:
+    for answer in (1, 2):
+        workshop.commit({"Modules/_add.c": ADD.format(answer=answer)})
+        result = workshop.build()
+        assert workshop.run(result, "import _add; print(_add.answer())") == str(answer)
+        assert result.clean_build == (answer == 1)
+
+
+def test_the_debug_variant_has_a_tree_of_its_own(workshop: Workshop) -> None:
+    workshop.commit()
+    seen = "import sysconfig; print(sysconfig.get_config_var('Py_DEBUG'))"
+    assert workshop.run(workshop.build(), seen) == "0"
+    debug = workshop.build(variant="debug", configure=["--with-pydebug"])
+    assert debug.clean_build
+    assert workshop.run(debug, seen) == "1"
+    assert (workshop.tree() / "built.json").exists()
+    assert (workshop.tree("debug") / "built.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("files", "status", "last", "detail", "tail"),
+    [
+        (CONFIGURE_FAILS, "configure-failed", "configure!", "status 77", "checking for a compiler... no"),
+        ({"configure": None}, "configure-failed", "configure!", "./configure cannot be run", "$ ./configure"),
+        (COMPILE_FAILS, "compile-failed", "compile!", "make GITVERSION= GITTAG=", "_broken.c:1:"),
+        (INSTALL_FAILS, "install-failed", "install!", "make GITVERSION= GITTAG=", "install: cannot install"),
+        (PROVE_FAILS, "prove-failed", "prove!", "libsqlite3-dev", "=== prove"),
+    ],
+)
+def test_each_phase_has_its_status(
+    workshop: Workshop, files: dict[str, str | None], status: str, last: str, detail: str, tail: str
+) -> None:
+    workshop.commit()
+    workshop.commit(files)
+    result = workshop.build()
+    assert (result.status, result.artifact, result.clean_build) == (status, None, True)
+    assert not result.fell_back, "there was nothing to fall back from"
+    assert phases(result)[-1] == last
+    assert detail in result.detail
+    assert tail in result.log_tail
+    assert not (workshop.output / "artifact.tar.zst").exists()
+
+
+@pytest.mark.parametrize(
+    "changes", [{"commit": "0" * 40}, {"git": "/nowhere/at/all"}, {"git": "ext::sh -c true"}]
+)
+def test_what_cannot_be_fetched(workshop: Workshop, changes: dict[str, str]) -> None:
+    workshop.commit()
+    result = workshop.build(**changes)
+    assert (result.status, phases(result)) == ("fetch-failed", ["fetch!"])
+    assert "fatal:" in result.log_tail
+
+
+def test_a_failure_in_place_is_tried_again_from_scratch(workshop: Workshop) -> None:
+    """The second commit does not compile where an object of the first one is left."""
+    workshop.commit({"Modules/_old.c": "int old;\n"})
+    assert workshop.build().status == "proven"
+    makefile = (SKELETON / "Makefile.pre.in").read_text()
+    makefile = makefile.replace("\nall:", "\nall: no-old-objects").replace(
+        "install: all", "no-old-objects:\n\ttest ! -e Modules/_old.o\n\ninstall: all"
+    )
+    makefile = makefile.replace("@BASE@", str(Path(sys._base_executable).resolve()))  # type: ignore[attr-defined]
+    makefile = makefile.replace("@EXT_SUFFIX@", ".so")
+    workshop.commit({"Modules/_old.c": None, "Makefile.pre.in": makefile})
+    result = workshop.build()
+    assert (result.status, result.fell_back, result.clean_build) == ("proven", True, True)
+    assert phases(result) == ["fetch", "configure", "compile!", *EVERYTHING[1:]]
+    workshop.commit(COMPILE_FAILS)
+    result = workshop.build()
+    assert (result.status, result.fell_back) == ("compile-failed", True)
+    assert phases(result) == ["fetch", "compile!", "configure", "compile!"]
+    workshop.commit({"Modules/_broken.c": None})
+    assert workshop.build().status == "proven"
+
+
+def install_with(addition: str) -> dict[str, str]:
+    return {"Tools/install.py": (SKELETON / "Tools" / "install.py").read_text() + addition}
+
+
+NEEDS_BUILD_TREE = """
+    uuid = glob.glob(sys.argv[1] + sys.argv[2] + "/lib/python3.*/uuid.py")[0]
+    with open(uuid, "w") as stream:
+        stream.write("open(%r).close()" % PATH)
+"""
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["os.path.abspath('configure')", "sys.argv[1] + sys.argv[2] + '/bin/python3'"],
+    ids=["source", "staging"],
+)
+def test_an_interpreter_that_needs_its_build_is_not_proven(workshop: Workshop, path: str) -> None:
+    workshop.commit(install_with("    import glob\n" + NEEDS_BUILD_TREE.replace("PATH", path)))
+    result = workshop.build()
+    assert result.status == "prove-failed"
+    assert "uuid does not import: FileNotFoundError" in result.detail
+    assert (workshop.tree() / "source" / "configure").exists()
+    assert (workshop.tree() / "staging").exists()
+
+
+def test_an_interpreter_that_points_outside_is_not_packed(workshop: Workshop) -> None:
+    workshop.commit(install_with("    os.symlink('/etc', sys.argv[1] + sys.argv[2] + '/etc')\n"))
+    result = workshop.build()
+    assert (result.status, phases(result)[-1]) == ("install-failed", "pack!")
+    assert "etc is a link to '/etc', outside of this tree" in result.detail
+
+
+def test_a_phase_has_its_limit(workshop: Workshop) -> None:
+    workshop.commit({"Tools/install.py": SLEEP.format(place="../reached")})
+    result = workshop.build(step_seconds=3)
+    assert result.status == "install-failed"
+    assert "was stopped after 3 seconds" in result.detail
+    assert list(processes_in(workshop.folder)) == []
+
+
+@pytest.mark.parametrize("where", ["Tools/install.py", "Lib/uuid.py"], ids=["install", "prove"])
+def test_a_killed_build_does_not_harm_the_next(workshop: Workshop, where: str) -> None:
+    reached = workshop.folder / "reached"
+    workshop.commit()
+    assert workshop.build().status == "proven"
+    good = workshop.head
+    workshop.commit({where: SLEEP.format(place=reached)})
+    worker = workshop.start()
+    wait_until(reached.exists)
+    hidden = (workshop.tree() / "source.out-of-reach").exists()
+    assert hidden == (where == "Lib/uuid.py")
+    os.kill(worker.pid, signal.SIGKILL)
+    worker.wait()
+    (workshop.tree() / ("source.out-of-reach" if hidden else "source") / ".git" / "index.lock").touch()
+    result = workshop.build(commit=good)
+    assert (result.status, result.clean_build, result.fell_back) == ("proven", True, False)
+    wait_until(lambda: list(processes_in(workshop.folder)) == [])
+
+
+def test_a_broken_repository_is_replaced(workshop: Workshop) -> None:
+    workshop.commit()
+    assert workshop.build().status == "proven"
+    (workshop.tree() / "source" / ".git" / "HEAD").write_text("")
+    workshop.commit({"Lib/colorsys.py": "ANSWER = 42\n"})
+    result = workshop.build()
+    assert (result.status, result.clean_build) == ("proven", True)
+    (workshop.tree() / "source" / ".git" / "HEAD").write_text("")
+    assert workshop.build(commit="0" * 40).status == "fetch-failed"
+    assert (workshop.tree() / "source" / "configure").exists(), "what cannot be replaced stays"
+
+
+def test_a_server_that_hands_out_branches_only(workshop: Workshop) -> None:
+    """Protocol version 0 refuses a commit that no branch points to."""
+    old = workshop.commit()
+    workshop.commit({"Lib/colorsys.py": "ANSWER = 42\n"})
+    home = workshop.folder / "home"
+    home.mkdir()
+    (home / ".gitconfig").write_text("[protocol]\nversion = 0\n")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HOME", str(home))
+        result = workshop.build(commit=old)
+    assert (result.status, result.detail) == ("proven", "")
+
+
+def test_two_builds_do_not_share_a_tree(workshop: Workshop) -> None:
+    workshop.commit()
+    with (
+        claim_tree(workshop.folder / "trees", "main", "default", 0),
+        pytest.raises(TreeBusyError, match="another build has held"),
+        claim_tree(workshop.folder / "trees", "main", "default", 0.1),
+    ):
+        pass
+
+
+def test_no_two_trees_have_one_folder(tmp_path: Path) -> None:
+    names = ["main", "a/b", "a_b", "..", "../main", "a b", ".", "x" * 300, "x" * 301]
+    homes = set()
+    for name in names:
+        with claim_tree(tmp_path, name, "default", 0) as tree:
+            assert tree.home.is_relative_to(tmp_path)
+            assert len(tree.home.relative_to(tmp_path).parts) == 2
+            homes.add(tree.home)
+    assert len(homes) == len(names)
+
+
+def test_a_full_disk_is_nobodys_regression(workshop: Workshop) -> None:
+    workshop.commit({"Tools/install.py": "raise SystemExit('write: No space left on device')\n"})
+    with pytest.raises(OSError, match="No space left on device"):
+        workshop.build()
+
+
+@pytest.mark.acceptance
+@pytest.mark.timeout(3600)
+def test_a_real_cpython(tmp_path: Path) -> None:
+    """PYBOTS_CPYTHON_GIT names a git repository of CPython's source; its HEAD is built, twice."""
+    git = os.environ["PYBOTS_CPYTHON_GIT"]
+    heads = subprocess.run(
+        ["git", "ls-remote", git, "HEAD"], check=True, capture_output=True, text=True, timeout=120
+    )
+    specification = InterpreterSpecification(
+        key="k", git=git, commit=heads.stdout.split()[0], branch="main", variant="default"
+    )
+    folders = {"trees": tmp_path / "trees", "output": tmp_path / "output", "cache": tmp_path / "cache"}
+    first = build_interpreter(specification, **folders)
+    assert (first.status, first.detail, phases(first)) == ("proven", "", EVERYTHING)
+    again = build_interpreter(specification, **folders)
+    assert (again.status, again.clean_build, phases(again)) == ("proven", False, IN_PLACE)
+    print(json.dumps({p.name: p.seconds for p in first.phases}), first.artifact)

@@ -1,0 +1,97 @@
+"""Runs `buildbot-worker` in a folder: what it needs there is written anew at each start."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import platform
+import sys
+from pathlib import Path
+from typing import IO
+
+from pybots_worker.processes import ACTIVE_FOLDER_VARIABLE, kill_leftovers
+
+KEEPALIVE_SECONDS = 15
+MAXIMUM_DELAY_SECONDS = 10
+"""The master may be restarted at any time; Buildbot's own default waits up to five minutes."""
+UMASK = 0o022
+
+_TAC = """\
+# Written by `pybots-worker start`; changes are lost at the next start.
+from pathlib import Path
+
+from buildbot_worker.bot import Worker
+from twisted.application import service
+from twisted.python.log import FileLogObserver, ILogObserver
+from twisted.python.logfile import LogFile
+
+# buildbot-worker knows its folders by the next line.
+application = service.Application('buildbot-worker')
+logfile = LogFile.fromFullPath({log!r}, rotateLength=10_000_000, maxRotatedFiles=5)
+application.setComponent(ILogObserver, FileLogObserver(logfile).emit)
+Worker(
+    {host!r},
+    {port!r},
+    {name!r},
+    Path({password_file!r}).read_text().strip(),
+    {folder!r},
+    {keepalive!r},
+    umask={umask!r},
+    maxdelay={maximum_delay!r},
+).setServiceParent(application)
+"""
+
+
+class AlreadyRunningError(Exception):
+    """Another worker runs in this folder."""
+
+
+def prepare(folder: Path, *, host: str, port: int, name: str, password_file: Path) -> None:
+    """Write `buildbot.tac` and `info/` into a worker's folder."""
+    (folder / "info").mkdir(parents=True, exist_ok=True)
+    (folder / "active").mkdir(exist_ok=True)
+    (folder / "info" / "host").write_text(f"{platform.platform()}, {os.cpu_count()} processors\n")
+    text = _TAC.format(
+        log=str(folder / "twistd.log"),
+        host=host,
+        port=port,
+        name=name,
+        password_file=str(password_file),
+        folder=str(folder),
+        keepalive=KEEPALIVE_SECONDS,
+        umask=UMASK,
+        maximum_delay=MAXIMUM_DELAY_SECONDS,
+    )
+    temporary = folder / "buildbot.tac.part"
+    temporary.write_text(text)
+    temporary.replace(folder / "buildbot.tac")
+
+
+def claim(folder: Path) -> IO[str]:
+    """Hold the folder for this process; keep the returned file open. Raises AlreadyRunningError."""
+    lock = (folder / "lock").open("w")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        lock.close()
+        msg = f"another worker runs in {folder}; stop it, or give this one a folder of its own"
+        raise AlreadyRunningError(msg) from error
+    return lock
+
+
+def end_leftovers(folder: Path) -> int:
+    """Kill what an earlier worker in this folder left running; returns how many processes."""
+    return kill_leftovers(folder / "active")
+
+
+def run(folder: Path) -> None:
+    """Run the worker in the foreground, until SIGTERM or SIGINT."""
+    from twisted.scripts import twistd  # noqa: PLC0415  (importing it installs nothing, but takes a second)
+
+    # What the master has this worker run is found beside our Python, wherever we were started.
+    own = str(Path(sys.executable).parent)
+    os.environ["PATH"] = os.pathsep.join([own, os.environ.get("PATH", os.defpath)])
+    os.environ[ACTIVE_FOLDER_VARIABLE] = str(folder / "active")
+    os.chdir(folder)
+    sys.argv = ["twistd", "--no_save", "--nodaemon", "--pidfile=", "--python=buildbot.tac"]
+    twistd.run()  # type: ignore[no-untyped-call]

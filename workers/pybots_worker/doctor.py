@@ -1,0 +1,144 @@
+"""Looks at this machine: can it be a worker, and what command mends what it lacks?"""
+
+from __future__ import annotations
+
+import datetime as dt
+import shutil
+import socket
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from pybots_worker.runs.place import uv
+
+FREE_BYTES = 5_000_000_000
+"""A tree of CPython, its build and a few environments."""
+_BUILT = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
+_INSTALLERS = {
+    "apt-get": "sudo apt-get install -y",
+    "dnf": "sudo dnf install -y",
+    "pacman": "sudo pacman -S --noconfirm",
+    "apk": "sudo apk add",
+    "brew": "brew install",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing looked at. `needed` is False for what a worker can do without; `mend` is one command."""
+
+    name: str
+    good: bool
+    detail: str
+    mend: str = ""
+    needed: bool = True
+
+
+def examine(folder: Path, host: str, port: int) -> Iterator[Check]:
+    """Look at everything, one thing after the other."""
+    yield _compiler()
+    yield _program("git", "git", needed=True)
+    yield _program("ccache", "ccache", needed=False)
+    yield _sandbox()
+    yield _uv()
+    yield _disk(folder)
+    yield _clock()
+    yield _master(host, port)
+
+
+def _compiler() -> Check:
+    found = next((name for name in ("cc", "gcc", "clang") if shutil.which(name)), "")
+    if not found:
+        return Check("compiler", False, "there is no C compiler", _install("gcc libc6-dev make"))
+    with tempfile.TemporaryDirectory() as scratch:
+        source = Path(scratch) / "try.c"
+        source.write_text('#include <stdio.h>\nint main(void) { return puts("") < 0; }\n')
+        problem = _complaint([found, str(source), "-o", str(source.with_suffix(""))])
+    if problem:
+        return Check("compiler", False, f"{found} cannot compile: {problem}", _install("gcc libc6-dev make"))
+    return Check("compiler", True, f"{found} compiles")
+
+
+def _program(name: str, package: str, *, needed: bool) -> Check:
+    path = shutil.which(name)
+    if path:
+        return Check(name, True, path, needed=needed)
+    detail = "is missing" if needed else "is missing; building interpreters takes longer without it"
+    return Check(name, False, detail, _install(package), needed=needed)
+
+
+def _sandbox() -> Check:
+    if not shutil.which("bwrap"):
+        detail = "bubblewrap is missing; what runs here is less well shut in without it"
+        return Check("sandbox", False, detail, _install("bubblewrap"), needed=False)
+    problem = _complaint(["bwrap", "--ro-bind", "/", "/", "--unshare-pid", "true"])
+    if problem:
+        mend = "sudo sysctl -w kernel.unprivileged_userns_clone=1"
+        return Check("sandbox", False, f"bubblewrap does not work: {problem}", mend, needed=False)
+    return Check("sandbox", True, "bubblewrap works")
+
+
+def _uv() -> Check:
+    try:
+        problem = _complaint([str(uv()), "--version"])
+    except FileNotFoundError as error:
+        problem = str(error)
+    mend = "python -m pip install --force-reinstall uv"
+    return Check("uv", not problem, problem or str(uv()), "" if not problem else mend)
+
+
+def _disk(folder: Path) -> Check:
+    there = next(path for path in (folder, *folder.parents) if path.exists())
+    free = shutil.disk_usage(there).free
+    detail = f"{free / 1e9:.1f} GB are free at {there}"
+    if free >= FREE_BYTES:
+        return Check("disk", True, detail)
+    return Check(
+        "disk", False, f"{detail}; {FREE_BYTES / 1e9:.0f} GB are needed", f"du -xh {there} | sort -h | tail"
+    )
+
+
+def _clock() -> Check:
+    now = dt.datetime.now(dt.UTC)
+    mend = "sudo timedatectl set-ntp true"
+    if now < _BUILT:
+        return Check("clock", False, f"it says {now:%Y-%m-%d}, which is past", mend)
+    if shutil.which("timedatectl"):
+        said = _answer(["timedatectl", "show", "--property=NTPSynchronized", "--value"])
+        if said == "no":
+            return Check("clock", False, "nothing keeps it right", mend, needed=False)
+    return Check("clock", True, f"it says {now:%Y-%m-%d %H:%M} UTC")
+
+
+def _master(host: str, port: int) -> Check:
+    try:
+        socket.create_connection((host, port), timeout=10).close()
+    except OSError as error:
+        detail = f"{host}:{port} does not answer: {error.strerror or error}"
+        return Check("master", False, detail, f"nc -vz {host} {port}")
+    return Check("master", True, f"{host}:{port} answers")
+
+
+def _complaint(command: list[str]) -> str:
+    """Run a command; returns the last line of what it complained of, empty where all is well."""
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return str(error)
+    if done.returncode == 0:
+        return ""
+    return (done.stderr.strip().splitlines() or [f"exit status {done.returncode}"])[-1]
+
+
+def _answer(command: list[str]) -> str:
+    try:
+        return subprocess.run(command, capture_output=True, text=True, timeout=30, check=False).stdout.strip()
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+
+
+def _install(packages: str) -> str:
+    command = next((text for program, text in _INSTALLERS.items() if shutil.which(program)), "install:")
+    return f"{command} {packages}"
