@@ -52,7 +52,7 @@ class Rows:
             "author_email": "ada@example.org",
             "committed_at": self.now + timedelta(minutes=position),
             "subject": f"Change number {position}",
-            "touches": "c",
+            "touches": "native",
             "files_changed": 1,
         }
         commit = self._add(Commit(**{**defaults, **values}))

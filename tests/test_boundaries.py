@@ -33,6 +33,7 @@ STAGES = (
 # Reviewed: what touches the world. Every other file of the master is a decision.
 EDGE_STAGES = {"database", "farm", "commands"}
 EDGE_NAMES = {
+    "rounds",
     "application",
     "factory",
     "files",

@@ -113,6 +113,10 @@ def test_addresses_are_checked_and_hold_nothing_secret(folder: Path, old: str, n
         (b"a = 1\nb =\n", "farm.toml:2: Invalid value, at column 4; this is not TOML"),
         (b"#" * (LARGEST + 1), f"farm.toml: it is larger than {LARGEST} bytes"),
         (b"a = " + b"[" * 20_000, "farm.toml"),
+        (b"\n" + b"a." * 200_000 + b"a = 1", "farm.toml:2: a key has 100 parts or more"),
+        (b"\"a b\" . 'c'. " * 50 + b"a = 1", "farm.toml:1: a key has 100 parts or more"),
+        (b"a = " + b"1" * 5_000, "farm.toml: Exceeds the limit"),
+        (b"[site]\nport = 0x" + b"f" * 50_000, "farm.toml: there is no [trunk]"),
         (b"", "farm.toml: there is no [trunk] table; add one; it needs `git`"),
     ],
 )
@@ -124,6 +128,20 @@ def test_whatever_is_in_the_file_is_a_problem_with_a_place(folder: Path, content
 def test_no_file(folder: Path) -> None:
     (folder / "farm.toml").unlink()
     assert problems(folder) == ["farm.toml: No such file or directory"]
+
+
+def test_a_number_that_cannot_be_written_out(folder: Path) -> None:
+    change(folder, "[database]", "[site]\nport = 0x" + "f" * 50_000 + "\n[database]")
+    (problem,) = problems(folder)
+    assert problem.startswith("farm.toml:5: `port` in [site] is a very large number")
+    assert len(problem) < 300
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("text", ["a", '"', "'", "a ", ".", "a.\n", '"a', "-a .a"])
+def test_no_text_of_the_largest_size_takes_long(folder: Path, text: str) -> None:
+    (folder / "farm.toml").write_text((text * LARGEST)[:LARGEST])
+    assert problems(folder)
 
 
 @pytest.mark.timeout(20)

@@ -13,6 +13,7 @@ from typing import Any
 
 import psutil
 import pytest
+
 from pybots_worker.contract import InterpreterResult, InterpreterSpecification, InterpreterStatus
 from pybots_worker.interpreters.build import build_interpreter
 from pybots_worker.interpreters.tree import TreeBusyError, claim_tree

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from pybots_worker.contract import StoredInterpreter
 from pybots_worker.interpreters import cache as subject
 from pybots_worker.interpreters.cache import DownloadError, UnfitError, fetch_interpreter
@@ -162,7 +163,7 @@ def test_a_machine_that_cannot_run_it_says_why(store: Store, tmp_path: Path) -> 
         ({"digest": "0" * 64}, "was rejected: the manifest's digest is"),
         ({"url": "http://127.0.0.1:1/a"}, "cannot be fetched: ConnectError"),
         ({"url": "ftp://127.0.0.1/a"}, "cannot be fetched: UnsupportedProtocol"),
-        ({"url": "http://[/"}, "cannot be fetched: InvalidURL"),
+        ({"url": "http://host:port/"}, "cannot be fetched: InvalidURL"),
     ],
 )
 def test_what_is_not_the_artifact_is_refused(

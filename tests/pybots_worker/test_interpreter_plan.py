@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pytest
+
 from pybots_worker.interpreters.plan import CLEAN, Built, Plan, plan_build
 
 LAST = Built("a" * 40, ("--prefix=/opt/x",), "gcc 12")

@@ -5,13 +5,14 @@ import io
 import json
 import os
 import tarfile
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pytest
 import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
+
 from pybots_worker.interpreters.folders import remove_tree
 from pybots_worker.interpreters.manifest import LinkEntry, Manifest, describe_tree, find_problem
 from pybots_worker.interpreters.pack import pack_tree
@@ -243,5 +244,5 @@ def test_a_link_that_is_taken_leads_inside(target: str, depth: int) -> None:
     manifest = Manifest.model_validate({"entries": entries})
     assert isinstance(manifest.entries[-1], LinkEntry)
     if not find_problem(manifest):
-        resolved = os.path.normpath(os.path.join("/tree", os.path.dirname(path), target))
+        resolved = os.path.normpath(PurePosixPath("/tree", path).parent / target)
         assert resolved.startswith("/tree/")

@@ -7,8 +7,9 @@ import textwrap
 from pathlib import Path
 from typing import Any
 
-import pybots_worker
 import pytest
+
+import pybots_worker
 from pybots_worker.interpreters.prove import prove_interpreter
 from pybots_worker.interpreters.toolchain import build_environment
 from pybots_worker.processes import BoundedLog

@@ -110,7 +110,7 @@ def serve_index(bench: Bench, web: Files, *, wrong_hash: bool = False) -> Packag
     links = []
     for version, attributes in (
         ("1.0", ""),
-        ("1.1", 'data-requires-python="&lt;3"'),
+        ("1.1", 'data-requires-python="&gt;=3.99"'),
         ("1.2", 'data-yanked="broken"'),
     ):
         path = write_sdist(bench.links, "tiny-thing", version)

@@ -95,6 +95,13 @@ def stands(of: Overview) -> Standing:
             "None of the 2 newest runs passed; 2 lost the worker.",
             Mark.FARM,
         ),
+        (
+            [run("crashed", f"p{n}") for n in range(4)]
+            + [run(s, s) for s in ("no-tests", "timed-out", "farm-error", "cancelled")],
+            "None of the 8 newest runs passed; 4 crashed, 1 cancelled, 1 met an error of the farm "
+            "and 2 did not pass for other reasons.",
+            Mark.LOOK,
+        ),
         ([run("running")], "No run has finished yet.", Mark.WAITING),
     ],
 )

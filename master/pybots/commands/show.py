@@ -72,7 +72,10 @@ def show(words: tuple[str, ...], as_json: bool) -> None:
         )
     else:
         draw = show_tables.status if what == "status" else (LISTS | ONES)[what][1]
-        Console(highlight=False).print(draw(facts, now))
+        # A pipe has no width of its own; folded at 80, lines could not be searched.
+        console = Console(highlight=False)
+        console.width = console.width if console.is_terminal else max(console.width, 220)
+        console.print(draw(facts, now))
 
 
 def understand(words: Sequence[str]) -> tuple[Path, str, str]:

@@ -27,6 +27,10 @@ SHAPES = {
 }
 
 
+# Short by nature: in a narrow terminal, what folds is the rest.
+WHOLE = {"status", "state", "tests", "commit", "time", "when", "since", "phase", "ended", "kind"}
+
+
 def _said(word: words.Word) -> Text:
     shape, style = SHAPES[word.mark]
     return Text(f"{shape} {word.label}", style)
@@ -40,7 +44,7 @@ def _text(value: str, longest: int = 200) -> Text:
 def _table(*columns: str) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bright_black")
     for column in columns:
-        table.add_column(column, overflow="fold")
+        table.add_column(column, overflow="fold", no_wrap=column in WHOLE)
     return table
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from twisted.internet import defer
 from twisted.internet.threads import deferToThread
 
-from pybots.rounds import RoundsService
+from pybots.commits.rounds import RoundsService
 
 
 class CommitPoller(RoundsService):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import re
 import stat
 import tempfile
 import tomllib
@@ -16,6 +17,10 @@ from pydantic import BaseModel, ValidationError
 
 from pybots.config.problems import ConfigurationError, Problem, of_syntax, of_validation
 from pybots.config.toml_lines import KeyPath, lines_of
+
+DEEPEST_KEY = 100
+_KEY_PART = r"""(?:[\w-]++|"[^"\n]*+"|'[^'\n]*+')[ \t]*+\.[ \t]*+"""
+_DEEP_KEY = re.compile(rf"(?<![\w.-])(?:{_KEY_PART}){{{DEEPEST_KEY - 1}}}")
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -37,6 +42,7 @@ def read_toml(path: Path, model: type[Model], *, name: str, largest: int) -> Tom
     try:
         content = read_bounded(path, largest)
         text = content.decode()
+        _refuse_deep_keys(text, name)
         values = tomllib.loads(text)
     except OSError as error:
         raise _refused(name, error.strerror or str(error)) from error
@@ -47,11 +53,24 @@ def read_toml(path: Path, model: type[Model], *, name: str, largest: int) -> Tom
         raise ConfigurationError([of_syntax(error, name, text)]) from error
     except RecursionError as error:
         raise _refused(name, "tables or lists are nested too deeply") from error
+    except ValueError as error:
+        # A number with thousands of digits.
+        raise _refused(name, str(error)) from error
     lines = lines_of(text)
     try:
         return TomlFile(model.model_validate(values), hashlib.sha256(content).hexdigest(), lines)
     except ValidationError as error:
         raise ConfigurationError(of_validation(error, model, name, lines)) from error
+
+
+def _refuse_deep_keys(text: str, name: str) -> None:
+    # tomllib takes time by the square of a key's parts: minutes for a dotted key of 256 kB.
+    match = _DEEP_KEY.search(text)
+    if match:
+        line = text.count("\n", 0, match.start()) + 1
+        raise _refused(
+            name, f"a key has {DEEPEST_KEY} parts or more", "no key here has more than three", line
+        )
 
 
 def read_bounded(path: Path, largest: int) -> bytes:

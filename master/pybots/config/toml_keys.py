@@ -94,8 +94,11 @@ def given(value: Any) -> str:
     """Return a bounded description of a value in a TOML file, as its writer sees it."""
     if isinstance(value, bool):
         return str(value).lower()
+    if isinstance(value, int) and value.bit_length() > 64:
+        # Python refuses to write out a number of many thousand digits.
+        return "a very large number"
     if isinstance(value, (int, float)):
-        return f"the number {str(value)[:40]}"
+        return f"the number {value}"
     if isinstance(value, str):
         return f'the string "{_printable(value)}"' if value else "an empty string"
     if isinstance(value, list):

@@ -8,10 +8,10 @@ from typing import Any
 from twisted.internet import defer
 from twisted.internet.threads import deferToThread
 
+from pybots.commits.rounds import RoundsService
 from pybots.config.model import FarmConfiguration, WorkerSection
 from pybots.database.tables import Heartbeat, WorkerRow
 from pybots.farm.parts import Parts
-from pybots.rounds import RoundsService
 
 BEAT_SECONDS = 5.0
 

@@ -11,6 +11,7 @@ from twisted.internet import defer
 from twisted.internet.threads import deferToThread
 from twisted.python import log
 
+from pybots.commits.rounds import RoundsService
 from pybots.config.model import FarmConfiguration
 from pybots.farm.names import INTERPRETERS, PROJECT_TESTS
 from pybots.farm.parts import Parts
@@ -20,7 +21,6 @@ from pybots.interpreters import records as interpreters
 from pybots.interpreters.plan import TrackName
 from pybots.interpreters.records import WantedInterpreter
 from pybots.results.store import record_lost
-from pybots.rounds import RoundsService
 from pybots.runs import records as runs
 from pybots.runs.records import WantedRun
 from pybots.runs.status import RunStatus

@@ -32,7 +32,8 @@ def take_in_branch(
         # What the two histories share stays; what came after it was another history's, and is kept as seen.
         with sessions.writing() as session:
             store.rewind(session, branch, rewritten.fork)
-        facts = mirror.new_commits(branch, rewritten.fork, COMMITS_AT_ONCE if rewritten.fork else limit)
+        known = rewritten.fork
+        facts = mirror.new_commits(branch, known, COMMITS_AT_ONCE if known else limit)
     names = [name for name in all_tracks(configuration) if name.branch == branch]
     selections = choose(facts, known is None, waiting, configuration.trunk.newest_only_beyond)
     with sessions.writing() as session:

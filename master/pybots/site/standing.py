@@ -80,7 +80,11 @@ def _set_aside(projects: Sequence[Project]) -> Banner:
     names = ", ".join(project.name for project in projects[:10])
     more = f" and {len(projects) - 10} more" if len(projects) > 10 else ""
     title = "A recipe is set aside" if len(projects) == 1 else f"{len(projects)} recipes are set aside"
-    return Banner(Mark.ACT, title, f"Not run until mended: {names}{more}. File, line and reason are further down this page.")
+    return Banner(
+        Mark.ACT,
+        title,
+        f"Not run until mended: {names}{more}. File, line and reason are further down this page.",
+    )
 
 
 def readable(name: str) -> str:
@@ -108,11 +112,18 @@ def _sentence(overview: Overview, grid: Grid) -> tuple[str, Mark]:
     others = Counter(_in_passing(box) for box in finished if box.word.mark is not Mark.GOOD)
     if not others:
         return (f"All {passed} newest runs passed." if passed > 1 else "The newest run passed."), Mark.GOOD
-    rest = _listed([f"{count} {said}" for said, count in others.most_common()])
+    rest = _listed(_most_common(others))
     worst = Mark.LOOK if any(box.word.mark in {Mark.LOOK, Mark.STOPPED} for box in finished) else Mark.FARM
     if len(finished) == 1:
         return f"The newest run did not pass: it {rest.removeprefix('1 ')}.", worst
     return f"{passed or 'None'} of the {len(finished)} newest runs passed; {rest}.", worst
+
+
+def _most_common(others: Counter[str], most: int = 3) -> list[str]:
+    """Return the commonest few as `2 timed out`, the rest in one."""
+    named = [f"{count} {said}" for said, count in others.most_common(most)]
+    left = others.total() - sum(count for _, count in others.most_common(most))
+    return [*named, f"{left} did not pass for other reasons"] if left else named
 
 
 def _in_passing(box: Box) -> str:

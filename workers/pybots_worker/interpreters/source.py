@@ -76,11 +76,13 @@ def _fetch(commands: Commands, source: Path, git: str, commit: str) -> None:
     if _has(source, commit):
         return
     fetch = [*_GIT, "fetch", "--quiet", "--no-tags", "--no-recurse-submodules"]
-    if commands.attempt([*fetch, "--depth=1", "--", git, commit], source).succeeded and _has(source, commit):
+    # Without a ref for what we have, git would send everything again.
+    single = [*fetch, "--depth=1", "--", git, f"+{commit}:refs/pybots/commit"]
+    if commands.attempt(single, source).succeeded and _has(source, commit):
         return
     commands.say("The server does not hand out single commits: fetching all branches.")
     unshallow = ["--unshallow"] if (source / ".git" / "shallow").exists() else []
-    commands.run([*fetch, *unshallow, "--", git, "+refs/heads/*:refs/pybots/*"], source)
+    commands.run([*fetch, *unshallow, "--", git, "+refs/heads/*:refs/pybots-branches/*"], source)
     if not _has(source, commit):
         msg = f"{git} has no commit {commit} on any branch"
         raise CommandError(msg)

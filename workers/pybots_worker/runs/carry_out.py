@@ -49,6 +49,7 @@ def carry_out(
     head of the log is also printed as it comes; `announce` hears of each phase. However the run ends, there is
     a result; only StoppedError (we were told to stop) and mistakes of ours go through.
     """
+    folder.mkdir(parents=True, exist_ok=True)
     limits = specification.limits
     log = BoundedLog(limits.log_bytes // 4, limits.log_bytes - limits.log_bytes // 4, echo=echo)
     place = Place(specification, folder.resolve(), cache.resolve(), log)

@@ -2,16 +2,41 @@
 
 from __future__ import annotations
 
+import faulthandler
+import os
 import unittest
+from multiprocessing.pool import Pool
+from typing import Any
 
-import pybots_report
+import pybots_report  # type: ignore[import-not-found]
 from django.test.runner import DiscoverRunner
 
+STANDARD_ERROR = 2
 
-class Runner(DiscoverRunner):
+
+def crash_with_workers() -> None:
+    """Let a crash of one process of a parallel run end the run, by the same signal.
+
+    A pool starts another process instead, and Django waits without end for the tests that the first one had.
+    """
+    pool: Any = Pool
+    join, owner = pool._join_exited_workers, os.getpid()
+
+    def join_or_crash(workers: Any) -> Any:
+        codes = [worker.exitcode for worker in workers if (worker.exitcode or 0) < 0]
+        if codes and os.getpid() == owner:
+            os.write(STANDARD_ERROR, b"pybots: a test process was ended by signal %d\n" % -codes[0])
+            faulthandler.disable()  # what it would say of this process is not what happened
+            os.kill(owner, -codes[0])
+        return join(workers)
+
+    pool._join_exited_workers = staticmethod(join_or_crash)
+
+
+class Runner(DiscoverRunner):  # type: ignore[misc]
     """DiscoverRunner, writing the report besides, and without the tests that are deselected."""
 
-    def build_suite(self, *args, **kwargs):
+    def build_suite(self, *args: Any, **kwargs: Any) -> Any:
         """Build the suite without what is deselected, however it is split for parallel runs."""
         suite = super().build_suite(*args, **kwargs)
         ids = pybots_report.deselected_ids()
@@ -23,18 +48,20 @@ class Runner(DiscoverRunner):
             suite.subsuites = [part for part in parts if part.countTestCases()]
         return suite
 
-    def get_resultclass(self):
+    def get_resultclass(self) -> Any:
         """Add the report to whichever result class Django's options ask for."""
         base = super().get_resultclass() or unittest.TextTestResult
         return type("Result", (pybots_report.ReportingMixin, base), self._pybots_attributes)
 
-    def run_suite(self, suite, **kwargs):
+    def run_suite(self, suite: Any, **kwargs: Any) -> Any:
         """Run a suite between the report's first and last line."""
         parts = getattr(suite, "subsuites", [suite])
         collected = sum(part.countTestCases() for part in parts)
         report = pybots_report.open_report("django")
         classes = pybots_report.tests_by_class(unittest.TestSuite(parts))
         self._pybots_attributes = {"pybots_report": report, "pybots_classes": classes}
+        faulthandler.enable(STANDARD_ERROR)
+        crash_with_workers()
         result = super().run_suite(suite, **kwargs)
         report.end(collected, self._pybots_deselected)
         return result

@@ -5,6 +5,6 @@ For `python runtests.py --settings=pybots_django_settings`, in Django's folder `
 
 from __future__ import annotations
 
-from test_sqlite import *  # noqa: F403
+from test_sqlite import *  # type: ignore[import-not-found]  # noqa: F403
 
 TEST_RUNNER = "pybots_django.Runner"

@@ -16,6 +16,11 @@ import sys
 import sysconfig
 import threading
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
 STEP_SECONDS = 600
 
 REQUIRED = {
@@ -76,7 +81,7 @@ class NotProven(Exception):
     """A check failed; the text says how."""
 
 
-def main(arguments):
+def main(arguments: list[str]) -> int:
     """Do all checks, or with `--quick` the import proof, and print what was seen."""
     quick = arguments == ["--quick"]
     missing = []
@@ -103,16 +108,22 @@ def main(arguments):
     return 0
 
 
-def import_error(name):
+def import_error(name: str) -> str:
     """Import a module; return why it cannot be, or an empty text."""
     try:
         importlib.import_module(name)
-    except BaseException as error:  # a broken module may raise anything
-        return f"{type(error).__name__}: {error}"[:400]
+    except BaseException as error:  # noqa: BLE001  (a broken module may raise anything)
+        return describe(error)
     return ""
 
 
-def describe_missing(name, error):
+def describe(error: BaseException) -> str:
+    """Return an exception in at most 400 characters, all of which can be printed."""
+    text = f"{type(error).__name__}: {error}"
+    return text.encode("utf-8", "replace").decode()[:400]
+
+
+def describe_missing(name: str, error: str) -> dict[str, Any]:
     """Return what is known of a module that cannot be imported."""
     required = name in REQUIRED
     return {
@@ -124,7 +135,7 @@ def describe_missing(name, error):
     }
 
 
-def was_built(name):
+def was_built(name: str) -> bool:
     """Whether there is an extension module of this name in the installation."""
     folder = sysconfig.get_config_var("DESTSHARED") or ""
     folders = [path for path in sys.path if os.path.basename(path) == "lib-dynload"] or [folder]
@@ -134,16 +145,16 @@ def was_built(name):
     return name in sys.builtin_module_names
 
 
-def attempt(check, *arguments):
+def attempt(check: Callable[..., None], *arguments: str) -> str:
     """Run a check; return "ok", or what went wrong."""
     try:
         check(*arguments)
-    except BaseException as error:
-        return f"{type(error).__name__}: {error}"[:400]
+    except BaseException as error:  # noqa: BLE001
+        return describe(error)
     return "ok"
 
 
-def check_place():
+def check_place() -> None:
     """Everything that was imported comes from where the interpreter is now."""
     here = os.path.realpath(os.path.join(os.path.dirname(os.path.realpath(sys.executable)), os.pardir))
     if os.path.realpath(sys.prefix) != here:
@@ -154,12 +165,12 @@ def check_place():
             raise NotProven(f"{name} was imported from {path}, and the interpreter is in {here}")
 
 
-def check_pip(folder):
+def check_pip(folder: str) -> None:
     """Pip starts."""
     run([sys.executable, "-I", "-B", "-m", "pip", "--version"], folder)
 
 
-def check_venv(folder):
+def check_venv(folder: str) -> None:
     """A virtual environment with pip can be made, and its pip starts."""
     environment = os.path.join(folder, "environment")
     run([sys.executable, "-I", "-B", "-m", "venv", environment], folder)
@@ -170,7 +181,7 @@ def check_venv(folder):
     run([python, "-I", "-m", "pip", "--version"], folder)
 
 
-def check_extension(folder):
+def check_extension(folder: str) -> None:
     """A C extension compiles against the installed headers, and imports."""
     source = os.path.join(folder, "pybots_extension.c")
     with open(source, "w", encoding="utf-8") as stream:
@@ -179,7 +190,7 @@ def check_extension(folder):
     headers = [f"-I{sysconfig.get_path(name)}" for name in ("include", "platinclude")]
     for command in (
         words("CC") + words("CFLAGS") + words("CCSHARED") + headers + ["-c", source, "-o", source + ".o"],
-        words("LDSHARED") + [source + ".o", "-o", library],
+        [*words("LDSHARED"), source + ".o", "-o", library],
     ):
         run(command, folder)
     code = f"import sys; sys.path.insert(0, {folder!r}); import pybots_extension; print(pybots_extension.answer())"
@@ -187,16 +198,16 @@ def check_extension(folder):
         raise NotProven("the extension did not answer 42")
 
 
-def check_tls(folder):
+def check_tls(folder: str) -> None:
     """A TLS context can be made."""
-    import ssl
+    import ssl  # noqa: PLC0415
 
     ssl.create_default_context()
 
 
-def check_sqlite(folder):
+def check_sqlite(folder: str) -> None:
     """A row goes into a database file, and comes back."""
-    import sqlite3
+    import sqlite3  # noqa: PLC0415
 
     path = os.path.join(folder, "proof.sqlite")
     connection = sqlite3.connect(path)
@@ -211,11 +222,11 @@ def check_sqlite(folder):
         raise NotProven(f"the database holds {rows!r}")
 
 
-def check_threads(folder):
+def check_threads(folder: str) -> None:
     """A thread runs, and a lock that processes can share can be made."""
-    import multiprocessing
+    import multiprocessing  # noqa: PLC0415
 
-    done = []
+    done: list[int] = []
     with multiprocessing.Lock():
         thread = threading.Thread(target=done.append, args=(1,))
         thread.start()
@@ -224,7 +235,7 @@ def check_threads(folder):
         raise NotProven("the thread did not run")
 
 
-def check_subprocess(folder):
+def check_subprocess(folder: str) -> None:
     """The interpreter starts itself."""
     if run([sys.executable, "-I", "-B", "-c", "print(6 * 7)"], folder).strip() != "42":
         raise NotProven("the child did not print 42")
@@ -241,12 +252,12 @@ CHECKS = {
 }
 
 
-def words(name):
+def words(name: str) -> list[str]:
     """Return one of sysconfig's commands or flags as a list of words."""
     return shlex.split(sysconfig.get_config_var(name) or "")
 
 
-def run(command, folder):
+def run(command: list[str], folder: str) -> str:
     """Run a command in the folder and return what it printed; what went wrong goes to our standard error."""
     done = subprocess.run(
         command,
@@ -255,6 +266,7 @@ def run(command, folder):
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         timeout=STEP_SECONDS,
+        check=False,
     )
     output = done.stdout.decode("utf-8", "replace")
     if done.returncode:

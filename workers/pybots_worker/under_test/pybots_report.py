@@ -21,7 +21,13 @@ import json
 import os
 import time
 import unittest
-from unittest.suite import _ErrorHolder
+from typing import TYPE_CHECKING, Any, Iterator
+from unittest.suite import _ErrorHolder  # type: ignore[attr-defined]
+
+if TYPE_CHECKING:
+    _Result = unittest.TestResult
+else:
+    _Result = object  # a mixin: the result class that it is put before comes from the runner
 
 REPORT_VARIABLE = "PYBOTS_REPORT"
 DESELECT_VARIABLE = "PYBOTS_DESELECT"
@@ -32,25 +38,25 @@ TRACEBACK_CHARACTERS = 20000
 class Report:
     """The file; a process forked from this one does not write into it."""
 
-    def __init__(self, path, kind):
+    def __init__(self, path: str, kind: str) -> None:
         self._file = open(path, "w", encoding="utf-8", errors="backslashreplace")  # noqa: SIM115
         self._process = os.getpid()
         self.write({"pybots": 1, "kind": kind})
 
-    def write(self, line):
+    def write(self, line: dict[str, Any]) -> None:
         """Write one line, and let it be seen at once."""
         if os.getpid() == self._process:
             self._file.write(json.dumps(line) + "\n")
             self._file.flush()
 
-    def end(self, collected, deselected):
+    def end(self, collected: int, deselected: int) -> None:
         """Write the last line."""
         self.write({"end": True, "collected": collected, "deselected": deselected})
         if os.getpid() == self._process:
             self._file.close()
 
 
-def open_report(kind):
+def open_report(kind: str) -> Report:
     """Open the file named by PYBOTS_REPORT.
 
     The variable is taken out of the environment: a suite that starts test runs of its own must not have them
@@ -62,7 +68,7 @@ def open_report(kind):
     return Report(path, kind)
 
 
-def deselected_ids():
+def deselected_ids() -> list[str]:
     """Read the ids that are not to be run: a JSON list in the file named by PYBOTS_DESELECT."""
     path = os.environ.get(DESELECT_VARIABLE, "")
     if not path:
@@ -71,23 +77,23 @@ def deselected_ids():
         return json.load(file)
 
 
-def test_name(test):
+def test_name(test: Any) -> str:
     """Name a test as reports do: its id, or the module's name for a module that could not be imported."""
     return test._testMethodName if is_collection_error(test) else test.id()
 
 
-def is_collection_error(test):
+def is_collection_error(test: Any) -> bool:
     """Whether a test only stands for a module that could not be imported."""
     return type(test).__name__ in ("_FailedTest", "ModuleImportFailure", "LoadTestsFailure")
 
 
-def is_deselected(test, ids):
+def is_deselected(test: Any, ids: list[str]) -> bool:
     """Whether a test, its class or its module is listed."""
     name = test_name(test)
     return any(name == listed or name.startswith(listed + ".") for listed in ids)
 
 
-def remove_deselected(suite, ids):
+def remove_deselected(suite: Any, ids: list[str]) -> int:
     """Remove listed tests from a suite and the suites in it; returns how many."""
     kept, removed = [], 0
     for test in suite._tests:
@@ -102,7 +108,7 @@ def remove_deselected(suite, ids):
     return removed
 
 
-def tests_by_class(suite):
+def tests_by_class(suite: Any) -> dict[str, list[str]]:
     """Map each class (`package.module.Class`) to the names of its tests in a suite."""
     found = {}
     for test in suite:
@@ -114,16 +120,18 @@ def tests_by_class(suite):
     return found
 
 
-class ReportingMixin:
+class ReportingMixin(_Result):
     """What makes a unittest result class write the report.
 
     `pybots_report` (a Report) and `pybots_classes` (what `tests_by_class` returns) are set on the subclass.
     """
 
+    pybots_report: Any
+    pybots_classes: Any
     _pybots_running = False
-    _pybots_skip = None
+    _pybots_skip: Any = None
 
-    def startTest(self, test):  # noqa: N802
+    def startTest(self, test: Any) -> None:  # noqa: N802
         """Say which test runs now."""
         super().startTest(test)
         self._pybots_skip_class()
@@ -134,7 +142,7 @@ class ReportingMixin:
         self._pybots_started = time.perf_counter()
         self.pybots_report.write({"started": test_name(test)})
 
-    def stopTest(self, test):  # noqa: N802
+    def stopTest(self, test: Any) -> None:  # noqa: N802
         """Write what the test did: the first thing that was not well, else that it passed or was skipped."""
         super().stopTest(test)
         if not self._pybots_running:  # Python 3.12.1 stops skipped tests that it never started
@@ -148,17 +156,17 @@ class ReportingMixin:
             seconds = time.perf_counter() - self._pybots_started
         self._pybots_write(test, self._pybots_first(), seconds)
 
-    def addSuccess(self, test):  # noqa: N802
+    def addSuccess(self, test: Any) -> None:  # noqa: N802
         """Note that it passed."""
         super().addSuccess(test)
         self._pybots_note("passed")
 
-    def addFailure(self, test, err):  # noqa: N802
+    def addFailure(self, test: Any, err: Any) -> None:  # noqa: N802
         """Note a failed assertion."""
         super().addFailure(test, err)
         self._pybots_note("failed", **self._pybots_texts(test, err))
 
-    def addError(self, test, err):  # noqa: N802
+    def addError(self, test: Any, err: Any) -> None:  # noqa: N802
         """Note an error, or write at once what concerns a whole class or module."""
         super().addError(test, err)
         texts = self._pybots_texts(test, err)
@@ -169,7 +177,7 @@ class ReportingMixin:
             name = test.id() if isinstance(test, _ErrorHolder) else "tearDownClass (%s)" % _class_name(test)
             self.pybots_report.write(dict(test=name, outcome="error", seconds=0.0, **texts))
 
-    def addSkip(self, test, reason):  # noqa: N802
+    def addSkip(self, test: Any, reason: str) -> None:  # noqa: N802
         """Note a skip; where a whole class is skipped by its set-up, each of its tests is."""
         super().addSkip(test, reason)
         reason = _bounded(str(reason), MESSAGE_CHARACTERS)
@@ -179,22 +187,22 @@ class ReportingMixin:
         self._pybots_skip_class()
         self._pybots_skip = (test, reason)
 
-    def stopTestRun(self):  # noqa: N802
+    def stopTestRun(self) -> None:  # noqa: N802
         """Write what is still to be written."""
         super().stopTestRun()
         self._pybots_skip_class()
 
-    def addExpectedFailure(self, test, err):  # noqa: N802
+    def addExpectedFailure(self, test: Any, err: Any) -> None:  # noqa: N802
         """Note a failure that was expected."""
         super().addExpectedFailure(test, err)
         self._pybots_note("expected-failure", **self._pybots_texts(test, err))
 
-    def addUnexpectedSuccess(self, test):  # noqa: N802
+    def addUnexpectedSuccess(self, test: Any) -> None:  # noqa: N802
         """Note that a failure was expected and did not come."""
         super().addUnexpectedSuccess(test)
         self._pybots_note("unexpected-pass", message="a failure was expected")
 
-    def addSubTest(self, test, subtest, err):  # noqa: N802
+    def addSubTest(self, test: Any, subtest: Any, err: Any) -> None:  # noqa: N802
         """Note what one part of a test did; the test fails when a part does."""
         super().addSubTest(test, subtest, err)
         if err is None:
@@ -205,14 +213,14 @@ class ReportingMixin:
         texts["message"] = _bounded(subtest._subDescription() + " " + texts["message"], MESSAGE_CHARACTERS)
         self._pybots_note(outcome, **texts)
 
-    def addDuration(self, test, elapsed):  # noqa: N802
+    def addDuration(self, test: Any, elapsed: float) -> None:  # noqa: N802
         """Take unittest's own measure (Python 3.12 and later)."""
         parent = getattr(super(), "addDuration", None)
         if parent:
             parent(test, elapsed)
         self._pybots_duration = elapsed
 
-    def _pybots_skip_class(self):
+    def _pybots_skip_class(self) -> None:
         """Write a skip that was told outside of any test: set-up skipped each test of a class, or of a module."""
         if self._pybots_skip is None:
             return
@@ -225,17 +233,17 @@ class ReportingMixin:
             line = {"test": member, "outcome": "skipped", "seconds": 0.0, "message": reason}
             self.pybots_report.write(line)
 
-    def _pybots_members(self, name):
+    def _pybots_members(self, name: str) -> Iterator[str]:
         """List the tests of a class, or of all classes of a module."""
         for cls, tests in self.pybots_classes.items():
             if cls == name or cls.startswith(name + "."):
                 for test in tests:
                     yield test
 
-    def _pybots_note(self, outcome, **texts):
+    def _pybots_note(self, outcome: str, **texts: str) -> None:
         self._pybots_seen.append(dict(outcome=outcome, **texts))
 
-    def _pybots_first(self):
+    def _pybots_first(self) -> dict[str, str]:
         for seen in self._pybots_seen:
             if seen["outcome"] in ("failed", "error", "unexpected-pass"):
                 return seen
@@ -243,14 +251,14 @@ class ReportingMixin:
             return {"outcome": "passed"}  # parts may have been skipped, but others ran
         return self._pybots_seen[0]
 
-    def _pybots_write(self, test, seen, seconds):
+    def _pybots_write(self, test: Any, seen: dict[str, str], seconds: float) -> None:
         line = dict(test=test_name(test), seconds=round(seconds, 6), **seen)
         if is_collection_error(test):
             line["collection_error"] = True
             line["outcome"] = "error"
         self.pybots_report.write(line)
 
-    def _pybots_texts(self, test, err):
+    def _pybots_texts(self, test: Any, err: Any) -> dict[str, str]:
         try:
             traceback = self._exc_info_to_string(err, test)
         except Exception as error:  # noqa: BLE001  (a broken __str__ must not end the run)
@@ -266,17 +274,17 @@ class ReportingMixin:
         }
 
 
-def _class_name(test):
+def _class_name(test: Any) -> str:
     return type(test).__module__ + "." + type(test).__qualname__
 
 
-def _exception_name(cls):
+def _exception_name(cls: type) -> str:
     module = getattr(cls, "__module__", "")
     name = getattr(cls, "__qualname__", str(cls))
     return name if module in ("builtins", "") else "%s.%s" % (module, name)
 
 
-def _bounded(text, characters):
+def _bounded(text: str, characters: int) -> str:
     """Keep the head and the tail: the first line says where, the last line says what."""
     if len(text) <= characters:
         return text

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import sys
+from typing import Any
 
-import pybots_report
+import pybots_report  # type: ignore[import-not-found]
 from twisted.scripts import trial
 
 
-def main():
+def main() -> None:
     """Run trial's command line, with its suite filtered; standard output is trial's own."""
     ids = pybots_report.deselected_ids()
     collect = trial._getSuite
 
-    def collect_without_deselected(config):
+    def collect_without_deselected(config: Any) -> Any:
         suite = collect(config)
         removed = pybots_report.remove_deselected(suite, ids)
         sys.stderr.write("pybots: %d tests deselected\n" % removed)

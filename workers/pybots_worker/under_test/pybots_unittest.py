@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import sys
 import unittest
+from typing import Any
 
-import pybots_report
+import pybots_report  # type: ignore[import-not-found]
 
 
 class Runner(unittest.TextTestRunner):
     """The text runner, writing the report besides, and without the tests that are deselected."""
 
-    def run(self, test):
+    def run(self, test: Any) -> Any:
         """Run a suite between the report's first and last line."""
         ids = pybots_report.deselected_ids()
         suite = unittest.TestSuite([test])
@@ -26,7 +27,7 @@ class Runner(unittest.TextTestRunner):
         return result
 
 
-def main():
+def main() -> None:
     """Run unittest's command line."""
     unittest.main(module=None, testRunner=Runner, argv=["python -m unittest", *sys.argv[1:]])
 

@@ -1,3 +1,4 @@
+# ruff: noqa: PTH103, PTH118, PTH123, PTH211, UP031
 """Installs the miniature: the base interpreter's files, and over them what this repository has."""
 
 import os
@@ -8,11 +9,34 @@ import sys
 import sysconfig
 
 DROPPED = {
-    "__pycache__", "test", "tests", "idlelib", "tkinter", "turtledemo", "lib2to3", "ensurepip", "site-packages",
-    "dist-packages", "pydoc_data", "distutils", "msilib", "idle_test", "xmlrpc", "wsgiref",
-    "_pydecimal.py", "_pyio.py", "turtle.py", "pickletools.py", "mailbox.py", "imaplib.py", "nntplib.py", "smtpd.py",
+    "__pycache__",
+    "test",
+    "tests",
+    "idlelib",
+    "tkinter",
+    "turtledemo",
+    "lib2to3",
+    "ensurepip",
+    "site-packages",
+    "dist-packages",
+    "pydoc_data",
+    "distutils",
+    "msilib",
+    "idle_test",
+    "xmlrpc",
+    "wsgiref",
+    "_pydecimal.py",
+    "_pyio.py",
+    "turtle.py",
+    "pickletools.py",
+    "mailbox.py",
+    "imaplib.py",
+    "nntplib.py",
+    "smtpd.py",
 }
-DROPPED_KINDS = re.compile(r"config-|_test|_ctypes_test|_codecs_|(cp(?!437|1252)|mac_|iso8859_(?!15?\.)|koi8|ptcp|kz)")
+DROPPED_KINDS = re.compile(
+    r"config-|_test|_ctypes_test|_codecs_|(cp(?!437|1252)|mac_|iso8859_(?!15?\.)|koi8|ptcp|kz)"
+)
 DEBUG = re.compile(r"('Py_DEBUG': )0")
 
 

@@ -1,3 +1,4 @@
+# ruff: noqa: PTH103, PTH118, PTH123
 """The miniature's ensurepip: its pip can say its version, and nothing else."""
 
 import os

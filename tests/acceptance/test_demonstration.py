@@ -1,0 +1,56 @@
+"""`pybots demo` with a real CPython and the five real projects: the first time, and a second time."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import Demonstrated, demonstrate
+
+pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(3000)]
+
+# Below what each suite's default collection has on CPython 3.13 (docs/explanation/projects.md has the figures).
+AT_LEAST = {"attrs": 1000, "click": 500, "django": 15_000, "markupsafe": 70, "twisted": 10_000}
+
+
+def newest_runs(facts: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """The runs of the newest head, by project."""
+    return {run["project"]: run for run in facts["heads"][-1]["runs"]}
+
+
+def test_the_interpreter_is_built_from_source_and_proven(demonstration: Demonstrated) -> None:
+    assert demonstration.status == 0, demonstration.printed
+    (interpreter,) = demonstration.facts["heads"][-1]["interpreters"]
+    assert interpreter["status"] == "proven"
+    assert len(interpreter["artifact"]) == 64
+    assert demonstration.facts["cost"]["interpreters_built"] == 1
+
+
+@pytest.mark.parametrize("project", sorted(AT_LEAST))
+def test_each_project_ran_its_whole_suite(demonstration: Demonstrated, project: str) -> None:
+    run = newest_runs(demonstration.facts)[project]
+    assert run["status"] in {"passed", "tests-failed"}, run
+    counts = run["counts"]
+    assert counts["collected"] >= AT_LEAST[project], run
+    assert counts["failed"] + counts["error"] <= counts["collected"] // 100, run
+    assert counts["passed"] > counts["skipped"], run
+
+
+def test_nothing_that_was_not_compared_is_claimed(demonstration: Demonstrated) -> None:
+    assert demonstration.facts["incidents"] == []
+    assert demonstration.facts["notices"] == []
+
+
+def test_a_second_time_nothing_is_compiled_and_the_suites_run_again(
+    demonstration: Demonstrated, tmp_path: Path
+) -> None:
+    again = demonstrate(demonstration.folder, tmp_path / "second.json", "--project", "attrs", "--project", "markupsafe")
+    assert again.status == 0, again.printed
+    assert again.facts["cost"]["interpreters_built"] == 0
+    assert again.facts["cost"]["runs"] == 2
+    before = newest_runs(demonstration.facts)
+    after = newest_runs(again.facts)
+    assert {name: after[name]["counts"] for name in ("attrs", "markupsafe")} == {
+        name: before[name]["counts"] for name in ("attrs", "markupsafe")
+    }
