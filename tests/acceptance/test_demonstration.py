@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from conftest import Demonstrated, demonstrate
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(3000)]
@@ -45,7 +46,9 @@ def test_nothing_that_was_not_compared_is_claimed(demonstration: Demonstrated) -
 def test_a_second_time_nothing_is_compiled_and_the_suites_run_again(
     demonstration: Demonstrated, tmp_path: Path
 ) -> None:
-    again = demonstrate(demonstration.folder, tmp_path / "second.json", "--project", "attrs", "--project", "markupsafe")
+    again = demonstrate(
+        demonstration.folder, tmp_path / "second.json", "--project", "attrs", "--project", "markupsafe"
+    )
     assert again.status == 0, again.printed
     assert again.facts["cost"]["interpreters_built"] == 0
     assert again.facts["cost"]["runs"] == 2

@@ -6,11 +6,12 @@ import shutil
 from pathlib import Path
 
 import pytest
+from sqlalchemy import func, select
+
 from conftest import Demonstrated
 from minifarm import MiniFarm, running
 from pybots.database.tables import IntervalRow
 from pybots.registry.read_shipped import shipped_recipes
-from sqlalchemy import func, select
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(3000)]
 

@@ -8,6 +8,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from sqlalchemy import select
+
 from pybots.config.folder import FarmFolder
 from pybots.config.model import FarmConfiguration
 from pybots.database.engine import Sessions, open_engine
@@ -18,7 +20,6 @@ from pybots.farm.requests import apply_requests
 from pybots.interpreters.artifact_store import ArtifactStore
 from pybots_worker.contract import RunSpecification
 from rows import Rows
-from sqlalchemy import select
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 RECIPE = """
@@ -57,11 +58,13 @@ def recipe(parts: Parts) -> Callable[..., None]:
 @pytest.fixture
 def planner(parts: Parts) -> Planner:
     worker = {"name": "one", "platform": "p", "interpreters": True, "password_file": "x"}
-    configuration = FarmConfiguration.model_validate({
-        "trunk": {"git": "/nowhere"},
-        "variants": {"default": [], "debug": []},
-        "worker": [worker],
-    })
+    configuration = FarmConfiguration.model_validate(
+        {
+            "trunk": {"git": "/nowhere"},
+            "variants": {"default": [], "debug": []},
+            "worker": [worker],
+        }
+    )
     return Planner(parts, configuration)
 
 
@@ -99,7 +102,9 @@ def test_each_project_that_asks_for_the_track_runs_once(
     assert {run.state for run in runs(parts)} == {"requested"}
 
 
-def test_a_run_is_frozen_when_it_is_planned(parts: Parts, planner: Planner, recipe: Callable[..., None]) -> None:
+def test_a_run_is_frozen_when_it_is_planned(
+    parts: Parts, planner: Planner, recipe: Callable[..., None]
+) -> None:
     recipe("plain")
     planner.for_interpreter(interpreter(parts))
     (run,) = runs(parts)
@@ -121,7 +126,9 @@ def test_a_new_recipe_runs_on_the_newest_interpreter(
     assert [run.project for run in planner.for_newest()] == ["later"]
 
 
-def test_run_again_waits_for_the_run_before(parts: Parts, planner: Planner, recipe: Callable[..., None]) -> None:
+def test_run_again_waits_for_the_run_before(
+    parts: Parts, planner: Planner, recipe: Callable[..., None]
+) -> None:
     recipe("plain")
     key = interpreter(parts)
     planner.for_interpreter(key)
@@ -138,7 +145,11 @@ def test_run_again_waits_for_the_run_before(parts: Parts, planner: Planner, reci
     assert runs(parts)[1].place == runs(parts)[0].place + 1
     with parts.sessions.reading() as session:
         answers = [row.answer for row in session.scalars(select(Request).order_by(Request.id))]
-    assert answers == ["0 runs wanted", "refused: this master does not know the request 'dance'", "1 runs wanted"]
+    assert answers == [
+        "0 runs wanted",
+        "refused: this master does not know the request 'dance'",
+        "1 runs wanted",
+    ]
 
 
 def test_a_folder_that_vanished_stops_its_own_project_only(

@@ -73,9 +73,9 @@ def proven(key: str, digest: str = "a" * 64) -> InterpreterResult:
 def test_what_is_to_be_built_is_wanted_once(sessions: Sessions) -> None:
     history(sessions, BUILD, INHERIT, NOT_BUILT, BUILD)
     with sessions.writing() as session:
-        first = records.want(session, [TRACK], NOW)
+        first = records.want(session, [TRACK], 0, NOW)
     with sessions.writing() as session:
-        again = records.want(session, [TRACK], NOW)
+        again = records.want(session, [TRACK], 0, NOW)
     assert first == [interpreter_key(TRACK, sha(0)), interpreter_key(TRACK, sha(3))]
     assert again == []
     assert [row.state for row in rows(sessions)] == ["wanted", "finished", "wanted"]
@@ -84,7 +84,7 @@ def test_what_is_to_be_built_is_wanted_once(sessions: Sessions) -> None:
 def test_documentation_inherits_through_documentation(sessions: Sessions) -> None:
     history(sessions, BUILD, INHERIT, INHERIT)
     with sessions.writing() as session:
-        records.want(session, [TRACK], NOW)
+        records.want(session, [TRACK], 0, NOW)
     built, first, second = rows(sessions)
     assert (first.status, first.inherited_from_id) == ("inherited", built.id)
     assert second.inherited_from_id == built.id
@@ -94,7 +94,7 @@ def test_what_inherits_from_a_commit_not_built_says_so(sessions: Sessions) -> No
     """Its parent was superseded: an older interpreter's results are not its own."""
     history(sessions, BUILD, NOT_BUILT, INHERIT)
     with sessions.writing() as session:
-        records.want(session, [TRACK], NOW)
+        records.want(session, [TRACK], 0, NOW)
     inherited = rows(sessions)[-1]
     assert inherited.status == "inherited"
     assert inherited.inherited_from_id is None
@@ -104,7 +104,7 @@ def test_a_finished_interpreter_is_not_claimed_and_not_finished_again(sessions: 
     history(sessions, BUILD)
     key = interpreter_key(TRACK, sha(0))
     with sessions.writing() as session:
-        records.want(session, [TRACK], NOW)
+        records.want(session, [TRACK], 0, NOW)
     with sessions.writing() as session:
         claimed = records.claim(session, key, "one", 7, NOW)
         assert claimed is not None
@@ -123,7 +123,7 @@ def test_a_finished_interpreter_is_not_claimed_and_not_finished_again(sessions: 
 def test_two_commits_may_share_an_artifact(sessions: Sessions) -> None:
     history(sessions, BUILD, BUILD)
     with sessions.writing() as session:
-        keys = records.want(session, [TRACK], NOW)
+        keys = records.want(session, [TRACK], 0, NOW)
     for key in keys:
         with sessions.writing() as session:
             records.claim(session, key, "one", 1, NOW)
@@ -136,7 +136,7 @@ def test_waiting_counts_commits_and_not_tracks(sessions: Sessions) -> None:
     history(sessions, BUILD, BUILD)
     debug = TrackName("main", "debug", TRACK.platform)
     with sessions.writing() as session:
-        records.want(session, [TRACK, debug], NOW)
+        records.want(session, [TRACK, debug], 0, NOW)
         assert records.waiting(session, "main") == 2
 
 
@@ -147,3 +147,16 @@ def test_tracks_are_every_combination() -> None:
 def test_keys_are_safe_in_addresses() -> None:
     key = interpreter_key(TrackName("feature/x y", "default", "p"), sha(1))
     assert key == f"feature-x-y~default~p~{sha(1)[:16]}"
+
+
+@pytest.mark.parametrize(
+    ("new_from", "expected"),
+    [(None, [3]), (3, [3]), (2, [2, 3]), (0, [0, 2, 3])],
+)
+def test_a_track_that_is_new_does_not_build_all_of_history(
+    sessions: Sessions, new_from: int | None, expected: list[int]
+) -> None:
+    history(sessions, BUILD, INHERIT, BUILD, BUILD)
+    with sessions.writing() as session:
+        wanted = records.want(session, [TRACK], new_from, NOW)
+    assert wanted == [interpreter_key(TRACK, sha(number)) for number in expected]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from typing import Any
 
 from buildbot.data import resultspec
@@ -152,6 +153,8 @@ class Dispatcher(RoundsService):
         """Save the end of work that Buildbot stopped, unless it is retried or its own step saved it."""
         interpreter = self.parts.building.pop(build["buildid"], None)
         run = self.parts.running.pop(build["buildid"], None)
+        incoming = self.parts.folder.incoming / f"build-{build['buildid']}"
+        await deferToThread(shutil.rmtree, incoming, ignore_errors=True)
         if build["results"] == RETRY:
             return
         detail = f"Buildbot's build {build['buildid']} ended without a result: {build['state_string']}"

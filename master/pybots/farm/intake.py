@@ -37,8 +37,8 @@ def take_in_branch(
     names = [name for name in all_tracks(configuration) if name.branch == branch]
     selections = choose(facts, known is None, waiting, configuration.trunk.newest_only_beyond)
     with sessions.writing() as session:
-        store.take_in(session, branch, facts, selections, now)
-        records.want(session, names, now)
+        taken = store.take_in(session, branch, facts, selections, now)
+        records.want(session, names, taken[0].position if taken else None, now)
     return len(facts)
 
 

@@ -27,7 +27,7 @@ class PollRound:
         trunk = self.configuration.trunk
         mirror = Mirror(self.parts.folder.trunk)
         try:
-            mirror.create_or_open(trunk.git)
+            mirror.create_or_open(self._address(trunk.git))
             missing = mirror.fetch(trunk.branches, FETCH_SECONDS, trunk.first_commits + HISTORY_BEFORE)
         except MirrorError as error:
             self._degraded("trunk", str(error))
@@ -38,6 +38,11 @@ class PollRound:
                 self._degraded(f"branch {branch}", missing[branch])
             else:
                 self._take_in(mirror, branch)
+
+    def _address(self, git: str) -> str:
+        # A relative path in farm.toml starts at the farm's folder, like every other one.
+        beside = self.parts.folder.relative(git)
+        return str(beside) if "://" not in git and beside.exists() else git
 
     def _take_in(self, mirror: Mirror, branch: str) -> None:
         try:

@@ -49,8 +49,11 @@ def track_name(session: Session, track_id: int) -> TrackName:
     return TrackName(session.get_one(Branch, track.branch_id).name, track.variant, track.platform)
 
 
-def want(session: Session, tracks: Iterable[TrackName], now: datetime) -> list[str]:
+def want(session: Session, tracks: Iterable[TrackName], new_from: int | None, now: datetime) -> list[str]:
     """Make the rows that the selections of each track's branch call for; return the keys newly wanted.
+
+    *new_from* is the position of the first commit that this round took in, None where it took in none. What
+    a track missed before that (it is new, or was away) is not made up for: its newest commit alone is built.
 
     A commit to be built becomes a want; one that inherits gets a row of its own that points to its parent's
     interpreter, or to the one that the parent inherits from. What is there already stays as it is.
@@ -58,11 +61,13 @@ def want(session: Session, tracks: Iterable[TrackName], now: datetime) -> list[s
     wanted: list[str] = []
     for name in tracks:
         track = track_row(session, name)
-        wanted += _want_on_track(session, name, track, now)
+        wanted += _want_on_track(session, name, track, new_from, now)
     return wanted
 
 
-def _want_on_track(session: Session, name: TrackName, track: Track, now: datetime) -> list[str]:
+def _want_on_track(
+    session: Session, name: TrackName, track: Track, new_from: int | None, now: datetime
+) -> list[str]:
     known = select(InterpreterRow.commit_id).where(InterpreterRow.track_id == track.id)
     missing = session.execute(
         select(BranchCommit.position, BranchCommit.selection, Commit)
@@ -74,8 +79,11 @@ def _want_on_track(session: Session, name: TrackName, track: Track, now: datetim
         )
         .order_by(BranchCommit.position)
     ).all()
+    start = _first_position([(row[0], row[1]) for row in missing], new_from)
     wanted = []
     for position, selection, commit in missing:
+        if position < start:
+            continue
         row = InterpreterRow(
             key=interpreter_key(name, commit.sha),
             track_id=track.id,
@@ -91,6 +99,13 @@ def _want_on_track(session: Session, name: TrackName, track: Track, now: datetim
         session.add(row)
         session.flush()
     return wanted
+
+
+def _first_position(missing: Sequence[tuple[int, str]], new_from: int | None) -> int:
+    """Return the position from which on *missing* commits (with their selections, in order) are made rows."""
+    builds = [position for position, selection in missing if selection == Selection.BUILD]
+    newest = builds[-1] if builds else 0
+    return newest if new_from is None else min(new_from, newest)
 
 
 def _inherit(session: Session, row: InterpreterRow, now: datetime) -> None:

@@ -34,6 +34,7 @@ MAXIMUM_ATTEMPTS = 3
 """The first one, and two after a lost worker."""
 WORK_FOLDER = "job"
 CACHE_FOLDER = "../../cache"
+FINISHED = "finished already"
 
 Clock = Callable[[], datetime]
 
@@ -104,7 +105,8 @@ class MakeInterpreter(BuildStep):
             claimed = await deferToThread(self._claim, key, worker, self.build.buildid)
         if isinstance(claimed, str):
             self.descriptionDone = claimed
-            self.build.terminate = True
+            # Finished already: the runs on it may still have to be asked for, and that step comes next.
+            self.build.terminate = claimed != FINISHED
             return SKIPPED
         self.under_way[self.build.buildid] = key
         specification = self.specify(claimed)
@@ -124,7 +126,7 @@ class MakeInterpreter(BuildStep):
                 detail = f"given up after {MAXIMUM_ATTEMPTS} attempts that no worker finished"
                 records.finish_without_result(session, key, records.LOST, detail, self.clock())
                 return detail
-            return records.claim(session, key, worker, build, self.clock()) or "finished already"
+            return records.claim(session, key, worker, build, self.clock()) or FINISHED
 
 
 class TakeInInterpreter(BuildStep):

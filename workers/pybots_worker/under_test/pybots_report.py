@@ -74,12 +74,13 @@ def deselected_ids() -> list[str]:
     if not path:
         return []
     with open(path, encoding="utf-8") as file:
-        return json.load(file)
+        ids: list[str] = json.load(file)
+        return ids
 
 
 def test_name(test: Any) -> str:
     """Name a test as reports do: its id, or the module's name for a module that could not be imported."""
-    return test._testMethodName if is_collection_error(test) else test.id()
+    return str(test._testMethodName if is_collection_error(test) else test.id())
 
 
 def is_collection_error(test: Any) -> bool:
@@ -110,7 +111,7 @@ def remove_deselected(suite: Any, ids: list[str]) -> int:
 
 def tests_by_class(suite: Any) -> dict[str, list[str]]:
     """Map each class (`package.module.Class`) to the names of its tests in a suite."""
-    found = {}
+    found: dict[str, list[str]] = {}
     for test in suite:
         if isinstance(test, unittest.BaseTestSuite):
             for name, tests in tests_by_class(test).items():
@@ -136,9 +137,9 @@ class ReportingMixin(_Result):
         super().startTest(test)
         self._pybots_skip_class()
         self._pybots_running = True
-        self._pybots_seen = []
+        self._pybots_seen: list[dict[str, str]] = []
         self._pybots_subtests_passed = 0
-        self._pybots_duration = None
+        self._pybots_duration: float | None = None
         self._pybots_started = time.perf_counter()
         self.pybots_report.write({"started": test_name(test)})
 
@@ -260,7 +261,7 @@ class ReportingMixin(_Result):
 
     def _pybots_texts(self, test: Any, err: Any) -> dict[str, str]:
         try:
-            traceback = self._exc_info_to_string(err, test)
+            traceback = self._exc_info_to_string(err, test)  # type: ignore[attr-defined]
         except Exception as error:  # noqa: BLE001  (a broken __str__ must not end the run)
             traceback = "no traceback: %r" % (type(error),)
         try:

@@ -19,7 +19,7 @@ class Runner(unittest.TextTestRunner):
         deselected = pybots_report.remove_deselected(suite, ids)
         collected = suite.countTestCases()
         report = pybots_report.open_report("unittest")
-        base = self.resultclass or unittest.TextTestResult
+        base: Any = self.resultclass
         attributes = {"pybots_report": report, "pybots_classes": pybots_report.tests_by_class(suite)}
         self.resultclass = type("Result", (pybots_report.ReportingMixin, base), attributes)
         result = super().run(suite)
