@@ -175,8 +175,8 @@ password_file = "secrets/{name}"
                 select(ProjectRow.name, RunRow.status)
                 .join(RunRow, RunRow.project_id == ProjectRow.id)
                 .order_by(RunRow.id)
-            ).all()
-        return dict(row.tuple() for row in rows)
+            ).tuples()
+            return dict(rows.all())
 
     def wait(self, what: str, condition: Callable[[], bool], seconds: float = 120) -> None:
         """Wait until *condition* holds; after *seconds*, fail with all that is known."""

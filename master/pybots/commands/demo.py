@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -94,12 +94,13 @@ def demo(
 
 def _carry_out(wishes: Wishes, *, once: bool) -> int:
     console = Console()
-    with display(console, time.monotonic) as shown:
+    with _signals_put_back(), display(console, time.monotonic) as shown:
         demonstration = Demonstration(wishes, shown)
         try:
-            with _raising_on_signals():
-                return _demonstrate(demonstration, once=once)
+            _on_signals(_interrupt)
+            return _demonstrate(demonstration, once=once)
         except InterruptedBySignal as interrupted:
+            shown.say("stopping the farm")
             return 128 + interrupted.number
         except (MachineUnfitError, FolderError) as error:
             shown.say(str(error))
@@ -108,6 +109,7 @@ def _carry_out(wishes: Wishes, *, once: bool) -> int:
             shown.say(str(error))
             return NOT_CARRIED_OUT
         finally:
+            _on_signals(signal.SIG_IGN)  # tidying up must not be disturbed; it takes seconds
             demonstration.stop()
 
 
@@ -123,15 +125,21 @@ def _demonstrate(demonstration: Demonstration, *, once: bool) -> int:
     return status
 
 
-@contextmanager
-def _raising_on_signals() -> Iterator[None]:
-    """Turn the first signal into an exception; what comes later must not disturb the tidying up."""
+def _interrupt(number: int, _frame: FrameType | None) -> None:
+    _on_signals(signal.SIG_IGN)
+    raise InterruptedBySignal(number)
 
-    def interrupt(number: int, _frame: FrameType | None) -> None:
-        for other in SIGNALS:
-            signal.signal(other, signal.SIG_IGN)
-        raise InterruptedBySignal(number)
 
+def _on_signals(handler: Callable[[int, FrameType | None], None] | signal.Handlers) -> None:
     for number in SIGNALS:
-        signal.signal(number, interrupt)
-    yield
+        signal.signal(number, handler)
+
+
+@contextmanager
+def _signals_put_back() -> Iterator[None]:
+    before = {number: signal.getsignal(number) for number in SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -30,7 +30,7 @@ from pybots.commands.demonstration.farm_folder import (
 from pybots.commands.demonstration.machine import make_fit
 from pybots.commands.demonstration.outcome_table import table
 from pybots.commands.demonstration.progress import Display, duration
-from pybots.commands.demonstration.stages import Standing, all_carried_out, farm_stages
+from pybots.commands.demonstration.stages import Standing, all_carried_out, farm_stages, waiting_stages
 from pybots.commands.demonstration.timeline import Timeline, read_durations, save_durations
 from pybots.commands.demonstration.watch import Watch
 from pybots.commands.master_process import running_master, stop_master
@@ -82,6 +82,8 @@ class Demonstration:
         recipes = self._check_wishes()
         durations = read_durations(self.own / "durations.json")
         with Timeline(self.display, time.monotonic, durations) as timeline:
+            projects = [recipe.stem for recipe in recipes]
+            timeline.farm(waiting_stages(self.wishes.variants, projects, durations))
             with timeline.stage("machine") as say:
                 make_fit(self._saying(say), install=self.wishes.install)
                 say("has what a build needs")
@@ -183,7 +185,8 @@ class Demonstration:
             self.check()
             now = datetime.now(UTC)
             standing = watch.standing(again=again)
-            timeline.farm(farm_stages(standing, now, known))
+            if standing.interpreters:
+                timeline.farm(farm_stages(standing, now, known))
             if standing.complete and standing.expected:
                 return standing
             for trouble in watch.troubles(now):

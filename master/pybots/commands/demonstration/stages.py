@@ -106,6 +106,14 @@ def farm_stages(standing: Standing, now: datetime, known: Mapping[str, float]) -
     return stages
 
 
+def waiting_stages(
+    variants: Sequence[str], projects: Sequence[str], known: Mapping[str, float]
+) -> list[Stage]:
+    """What is going to come, before the farm knows of it: for an estimate of all of it."""
+    names = [f"interpreter {variant}" for variant in variants] + list(projects)
+    return [Stage(name, Progress.WAITING, "", 0.0, expected_seconds(name, known)) for name in names]
+
+
 def _interpreter_stage(
     fact: InterpreterFact, standing: Standing, now: datetime, known: Mapping[str, float]
 ) -> Stage:

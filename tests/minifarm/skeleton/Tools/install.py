@@ -56,7 +56,7 @@ def main(destdir, prefix, pydebug, *extensions):
     if sysconfig.get_path("platstdlib") != sysconfig.get_path("stdlib"):
         shutil.copytree(sysconfig.get_path("platstdlib"), library, ignore=drop, dirs_exist_ok=True)
     shutil.copytree(sysconfig.get_path("include"), os.path.join(root, "include", name))
-    os.makedirs(os.path.join(library, "site-packages"))
+    os.makedirs(packages(library))
     binaries = os.path.join(root, "bin")
     os.makedirs(binaries)
     shutil.copy(os.path.realpath(sys.executable), os.path.join(binaries, name))
@@ -66,6 +66,11 @@ def main(destdir, prefix, pydebug, *extensions):
         shutil.copy(extension, os.path.join(library, "lib-dynload"))
     mark(library, pydebug)
     install_pip(library)
+
+
+def packages(library):
+    """Return where packages go: Debian's own Python looks in dist-packages."""
+    return os.path.join(library, os.path.basename(sysconfig.get_path("purelib")))
 
 
 def mark(library, pydebug):
@@ -81,7 +86,7 @@ def mark(library, pydebug):
 def install_pip(library):
     """Have the miniature's own ensurepip install its pip."""
     install = runpy.run_path(os.path.join("Lib", "ensurepip", "__init__.py"))["install_into"]
-    install(os.path.join(library, "site-packages"))
+    install(packages(library))
 
 
 if __name__ == "__main__":
