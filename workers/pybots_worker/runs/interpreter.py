@@ -10,14 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pybots_worker.contract import Ending, LocalInterpreter, StoredInterpreter
-from pybots_worker.interpreters.prove import prove_interpreter
-from pybots_worker.interpreters.unpack import ArchiveRejectedError, unpack_artifact
-from pybots_worker.runs.download import download
+from pybots_worker.interpreters.cache import DownloadError, UnfitError, fetch_interpreter
 from pybots_worker.runs.phases import RunEndedError, one_line
 from pybots_worker.runs.place import Place
 from pybots_worker.runs.steps import ask
 
-PROOF_SECONDS = 300
 _QUESTION = "import sys, json; print(json.dumps(sys.version))"
 
 
@@ -32,7 +29,7 @@ class Provided:
 def provide_interpreter(place: Place) -> Provided:
     """Find or fetch the interpreter, and see it start.
 
-    Raises RunEndedError (`worker-unfit`, `fetch-failed`).
+    Raises RunEndedError (`worker-unfit`).
     """
     wanted = place.specification.interpreter
     match wanted:
@@ -41,11 +38,7 @@ def provide_interpreter(place: Place) -> Provided:
             version = _start(python, place)
             return Provided(python, _local_identity(python, version))
         case StoredInterpreter():
-            root = place.cache / "interpreters" / wanted.digest
-            if not root.exists():
-                _fetch(place, wanted, root)
-            python = _find_python(root)
-            _prove(place, python, root)
+            python = _find_python(_fetch(place, wanted))
             _start(python, place)
             return Provided(python, wanted.digest)
 
@@ -68,32 +61,13 @@ def _local_identity(python: Path, version: str) -> str:
     return "local-" + hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]
 
 
-def _fetch(place: Place, wanted: StoredInterpreter, root: Path) -> None:
-    """Unpack the artifact into the cache, whole or not at all."""
-    root.parent.mkdir(parents=True, exist_ok=True)
-    archive = place.work / "artifact.tar.zst"
-    download(wanted.url, archive, wanted.archive_sha256, seconds=place.specification.limits.prepare_seconds)
+def _fetch(place: Place, wanted: StoredInterpreter) -> Path:
+    """Return the unpacked artifact from the cache that all runs on this machine share."""
     try:
-        unpack_artifact(archive, wanted.digest, root)
-    except ArchiveRejectedError as error:
-        detail = f"the artifact {wanted.digest[:12]} is broken: {error}"
-        raise RunEndedError(Ending.FETCH_FAILED, detail) from error
-    except OSError:
-        if not root.exists():  # else another run on this machine was faster
-            raise
-    finally:
-        archive.unlink()
-
-
-def _prove(place: Place, python: Path, root: Path) -> None:
-    """Repeat the import proof before the first run: this machine may lack a library that the builder had."""
-    proven = root.with_name(f"{root.name}.proven")
-    if proven.exists():
-        return
-    _proof, wrong = prove_interpreter(python, place.clean_environment(), place.log, PROOF_SECONDS, quick=True)
-    if wrong:
-        raise RunEndedError(Ending.UNFIT, f"{python.name} does not work on this machine: {wrong}")
-    proven.touch()
+        return fetch_interpreter(wanted, place.cache)
+    except (DownloadError, UnfitError) as error:
+        # The farm's own, either way: an interpreter that does not arrive says nothing about the project.
+        raise RunEndedError(Ending.UNFIT, str(error)) from error
 
 
 def _find_python(root: Path) -> Path:

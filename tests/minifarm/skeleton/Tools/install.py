@@ -1,4 +1,4 @@
-# ruff: noqa: PTH103, PTH118, PTH123, PTH211, UP031
+# ruff: noqa: PTH103, PTH118, PTH119, PTH123, PTH211, UP031
 """Installs the miniature: the base interpreter's files, and over them what this repository has."""
 
 import os
