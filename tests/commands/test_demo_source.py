@@ -96,6 +96,19 @@ def test_a_second_time_needs_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyP
     first = get(tmp_path / "demo", source)
     monkeypatch.setattr("pybots.commands.demonstration.cpython_source.SourceApt", None)
     assert get(tmp_path / "demo", source) == first
+    (tmp_path / "demo").rename(tmp_path / "moved")
+    moved = get(tmp_path / "moved", source)
+    assert moved.commit == first.commit
+    assert moved.git == str(tmp_path / "moved" / "cpython.git")
+
+
+def test_an_interrupted_time_is_begun_again(tmp_path: Path) -> None:
+    source = packages(tmp_path / "packages", "3.13.5")
+    first = get(tmp_path / "demo", source)
+    (tmp_path / "demo" / "source.json").unlink()
+    assert get(tmp_path / "demo", source) == first
+    (tmp_path / "demo" / "source.json").write_text('{"git": ')
+    assert get(tmp_path / "demo", source) == first
 
 
 def test_a_pinned_version(tmp_path: Path) -> None:
@@ -133,6 +146,8 @@ def test_a_repository_on_this_machine_is_followed_itself(tmp_path: Path) -> None
     repository = cpython_repository(tmp_path / "cpython.git")
     trunk = get(tmp_path / "demo", packages(tmp_path / "packages"), url=str(repository))
     assert (trunk.git, trunk.branch, trunk.commit) == (str(repository), "main", head(repository))
+    git(["-C", str(repository), "update-ref", "refs/heads/main", "main~1"])
+    assert get(tmp_path / "demo", packages(tmp_path / "other")).commit == head(repository)
 
 
 def test_a_repository_elsewhere_is_fetched_once(tmp_path: Path) -> None:

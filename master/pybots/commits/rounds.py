@@ -9,7 +9,27 @@ from twisted.internet import defer, task
 from twisted.python import log
 
 
-class RoundsService(BuildbotService):
+class AppliesEveryConfiguration:
+    """A mixin: compares a new configuration with the last one applied.
+
+    Buildbot 4.3.0 compares with the first one for ever (`reconfigServiceWithSibling` never updates what it
+    compares with), so that a setting changed and changed back is not applied, nor one that failed and is
+    mended.
+    """
+
+    @defer.inlineCallbacks
+    def reconfigServiceWithSibling(self, sibling: Any) -> Any:
+        """Apply *sibling*'s configuration, and remember it once that succeeded."""
+        service: Any = self
+        try:
+            yield super().reconfigServiceWithSibling(sibling)  # type: ignore[misc]
+        except Exception:
+            service.configured = False
+            raise
+        service._config_args, service._config_kwargs = sibling._config_args, sibling._config_kwargs
+
+
+class RoundsService(AppliesEveryConfiguration, BuildbotService):
     """Calls `round()` every `seconds`; a round that fails is logged, and the next one comes as usual."""
 
     seconds: float

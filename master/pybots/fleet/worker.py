@@ -8,10 +8,12 @@ from buildbot.worker.base import Worker
 from twisted.internet import defer, task
 from twisted.python import log
 
+from pybots.commits.rounds import AppliesEveryConfiguration
+
 SILENT_ROUNDS = 3
 
 
-class AttendedWorker(Worker):
+class AttendedWorker(AppliesEveryConfiguration, Worker):
     """Takes a worker for lost after three rounds without an answer.
 
     Buildbot's own keepalive sends and never looks for the answer, so that a machine that lost its network, or

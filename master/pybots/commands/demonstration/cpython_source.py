@@ -23,6 +23,8 @@ from pybots.config.files import write_atomically
 
 PUBLIC_REPOSITORY = "https://github.com/python/cpython"
 REACH_SECONDS = 8.0
+OWN_REPOSITORY = "cpython.git"
+"""The repository that is made in the demonstration's own folder."""
 
 Say = Callable[[str], None]
 
@@ -49,7 +51,7 @@ class CPythonSource:
         self.folder = folder
         self.say = say
         self.package_sources = package_sources
-        self.repository = folder / "cpython.git"
+        self.repository = folder / OWN_REPOSITORY
         self._record = folder / "source.json"
 
     def get(self, url: str | None, version: str | None) -> Trunk:
@@ -58,13 +60,10 @@ class CPythonSource:
         Raises SourceError when there is no source to be had.
         """
         before = self._before()
-        if before is not None and (url or "", version or "") in {
-            (before.asked_git, before.asked_version),
-            ("", ""),
-        }:
-            self.say(f"{before.origin}; kept from an earlier run")
-            return before
-        if before is not None and (url or "") != before.asked_git:
+        asked = (url or "", version or "")
+        if before is not None and asked in {(before.asked_git, before.asked_version), ("", "")}:
+            return self._kept(before)
+        if before is not None and asked[0] != before.asked_git:
             raise SourceError(
                 f"this folder follows {before.asked_git or before.git}; give --dir NEW_FOLDER to follow "
                 f"{url or PUBLIC_REPOSITORY}"
@@ -73,18 +72,30 @@ class CPythonSource:
         self._save(trunk)
         return trunk
 
+    def _kept(self, before: Trunk) -> Trunk:
+        if Path(before.git) != self.repository:
+            # Somebody's own repository on this machine: its branch may have moved on.
+            return replace(self._new(before.git, None), asked_git=before.asked_git)
+        self.say(f"{before.origin}; kept from an earlier run")
+        return before
+
     def _before(self) -> Trunk | None:
         try:
             saved: dict[str, str] = json.loads(self._record.read_text())
             trunk = Trunk(**saved)
-            if Path(trunk.git) == self.repository:
+            if trunk.git == OWN_REPOSITORY:
+                trunk = replace(trunk, git=str(self.repository))
                 head(self.repository)
         except (OSError, ValueError, TypeError, SourceError):
             return None  # never made, or its making was interrupted: it is made again
         return trunk
 
     def _save(self, trunk: Trunk) -> None:
-        write_atomically(self._record, (json.dumps(asdict(trunk), indent=1) + "\n").encode())
+        # By a relative name, so that the folder can be moved.
+        git = OWN_REPOSITORY if Path(trunk.git) == self.repository else trunk.git
+        write_atomically(
+            self._record, (json.dumps(asdict(replace(trunk, git=git)), indent=1) + "\n").encode()
+        )
 
     def _new(self, url: str | None, version: str | None) -> Trunk:
         pinned = parse_version(version) if version else None
