@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pybots.commits.classify import Touches
-from pybots.commits.select import NewCommit, Selection, select
+from pybots.commits.select import NewCommit, Selection, select, superseded_before
 
 BUILD, INHERIT, NOT_BUILT = Selection.BUILD, Selection.INHERIT, Selection.NOT_BUILT
 LETTERS = {"d": Touches.DOCUMENTATION, "t": Touches.TESTS, "l": Touches.LIBRARY, "n": Touches.NATIVE}
@@ -51,3 +51,15 @@ def test_laws(letters: str, waiting: int, beyond: int) -> None:
         assert built == len(worth_building)
     elif worth_building:
         assert built == 1
+
+
+@pytest.mark.parametrize(
+    ("letters", "waiting", "beyond", "newest"),
+    [("n", 3, 4, None), ("n", 4, 4, 0), ("nnd", 3, 4, 1), ("dd", 9, 4, None), ("", 9, 4, None)],
+)
+def test_commits_that_arrive_one_by_one_do_not_pile_up(
+    letters: str, waiting: int, beyond: int, newest: int | None
+) -> None:
+    new = commits(letters)
+    answer = superseded_before(new, waiting=waiting, newest_only_beyond=beyond)
+    assert answer == (None if newest is None else new[newest].sha)

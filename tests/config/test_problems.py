@@ -175,7 +175,7 @@ def test_the_examples_are_valid() -> None:
             'name = "alpha"',
             'name = "al pha"',
             'farm.toml:12: `name` in [[worker]] number 1 is the string "al pha"; '
-            "allowed: letters, digits, `.`, `_` and `-`; at most 60",
+            "allowed: letters, digits, `_` and `-`, not beginning with a digit (Buildbot's rule); at most 40",
         ),
         (
             "interpreters = true",

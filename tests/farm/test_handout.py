@@ -20,7 +20,7 @@ from pathlib import Path
 from twisted.internet import reactor
 from pybots.farm.handout import make_site
 store, sources, packages, trunk = map(Path, sys.argv[1:])
-port = reactor.listenTCP(0, make_site(store, sources, packages, trunk), interface="127.0.0.1")
+port = reactor.listenTCP(0, make_site(store, sources, packages, trunk, lambda: True), interface="127.0.0.1")
 print(port.getHost().port, flush=True)
 reactor.run()
 """
@@ -101,3 +101,17 @@ def test_the_same_folder_packs_to_the_same_digest(tmp_path: Path) -> None:
         assert archive.getnames() == ["source/sub/file.py"]
     (folder / "sub" / "file.py").write_text("x = 2\n")
     assert pack_folder(folder, tmp_path / "sources") != first
+
+
+def test_a_large_body_is_refused_before_it_is_kept(served: tuple[Path, str]) -> None:
+    _, base = served
+
+    def endless() -> Iterator[bytes]:
+        for _ in range(64):
+            yield b"x" * (1 << 20)
+
+    with pytest.raises(httpx.HTTPError):
+        httpx.post(f"{base}/trunk.git/git-upload-pack", content=endless())
+    with pytest.raises(httpx.HTTPError):
+        httpx.post(f"{base}/trunk.git/git-upload-pack", content=b"x" * (8 << 20))
+    assert httpx.get(f"{base}/ready").status_code == 200

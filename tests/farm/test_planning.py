@@ -57,7 +57,7 @@ def recipe(parts: Parts) -> Callable[..., None]:
 
 @pytest.fixture
 def planner(parts: Parts) -> Planner:
-    worker = {"name": "one", "platform": "p", "interpreters": True, "password_file": "x"}
+    worker = {"name": "one", "platform": "linux-x86_64-glibc", "interpreters": True, "password_file": "x"}
     configuration = FarmConfiguration.model_validate(
         {
             "trunk": {"git": "/nowhere"},

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from sqlalchemy import select
@@ -41,6 +42,7 @@ def history(sessions: Sessions, *selections: Selection) -> None:
                 Commit(
                     id=number + 1,
                     sha=sha(number),
+                    parent_sha=sha(number - 1) if number else "",
                     author_name="A",
                     author_email="a@example.com",
                     committed_at=NOW,
@@ -106,15 +108,15 @@ def test_a_finished_interpreter_is_not_claimed_and_not_finished_again(sessions: 
     with sessions.writing() as session:
         records.want(session, [TRACK], 0, NOW)
     with sessions.writing() as session:
-        claimed = records.claim(session, key, "one", 7, NOW)
+        claimed = records.claim(session, key, "one", 7, NOW, NOW)
         assert claimed is not None
-        assert (claimed.commit, claimed.track) == (sha(0), TRACK)
+        assert (claimed.wanted.commit, claimed.wanted.track, claimed.attempts) == (sha(0), TRACK, 1)
     with sessions.writing() as session:
         assert records.finish(session, proven(key), NOW)
     with sessions.writing() as session:
         assert not records.finish(session, proven(key, "c" * 64), NOW)
         assert not records.finish_without_result(session, key, "farm-error", "x", NOW)
-        assert records.claim(session, key, "two", 8, NOW) is None
+        assert records.claim(session, key, "two", 8, NOW, NOW) is None
         newest = records.newest_proven(session, 1)
     assert newest is not None
     assert newest.key == key
@@ -126,7 +128,7 @@ def test_two_commits_may_share_an_artifact(sessions: Sessions) -> None:
         keys = records.want(session, [TRACK], 0, NOW)
     for key in keys:
         with sessions.writing() as session:
-            records.claim(session, key, "one", 1, NOW)
+            records.claim(session, key, "one", 1, NOW, NOW)
             records.finish(session, proven(key), NOW)
     first, second = rows(sessions)
     assert first.artifact_id == second.artifact_id is not None
@@ -146,7 +148,8 @@ def test_tracks_are_every_combination() -> None:
 
 def test_keys_are_safe_in_addresses() -> None:
     key = interpreter_key(TrackName("feature/x y", "default", "p"), sha(1))
-    assert key == f"feature-x-y~default~p~{sha(1)[:16]}"
+    assert re.fullmatch(rf"feature-x-y-[0-9a-f]{{8}}~default~p~{sha(1)[:16]}", key)
+    assert key != interpreter_key(TrackName("feature-x-y", "default", "p"), sha(1))
 
 
 @pytest.mark.parametrize(
@@ -160,3 +163,48 @@ def test_a_track_that_is_new_does_not_build_all_of_history(
     with sessions.writing() as session:
         wanted = records.want(session, [TRACK], new_from, NOW)
     assert wanted == [interpreter_key(TRACK, sha(number)) for number in expected]
+
+
+def test_an_attempt_that_ended_with_the_master_is_not_counted(sessions: Sessions) -> None:
+    """An operator who restarts the master three times must not lose the commit."""
+    history(sessions, BUILD)
+    key = interpreter_key(TRACK, sha(0))
+    with sessions.writing() as session:
+        records.want(session, [TRACK], 0, NOW)
+    attempts = []
+    for hours, began in ((0, 0), (1, 0), (2, 2), (3, 3)):
+        with sessions.writing() as session:
+            life, now = NOW + timedelta(hours=began), NOW + timedelta(hours=hours)
+            claimed = records.claim(session, key, "one", hours, life, now)
+            assert claimed is not None
+            attempts.append(claimed.attempts)
+    assert attempts == [1, 2, 2, 2]
+
+
+def test_what_failed_for_the_farms_own_reasons_is_wanted_again_while_attempts_remain(sessions: Sessions) -> None:
+    history(sessions, BUILD)
+    key = interpreter_key(TRACK, sha(0))
+    with sessions.writing() as session:
+        records.want(session, [TRACK], 0, NOW)
+        assert not records.release(session, key, 2), "nobody works on it"
+        for expected in (True, False):
+            records.claim(session, key, "one", 1, NOW, NOW)
+            assert records.release(session, key, 2) is expected
+
+
+def test_what_waits_is_superseded_and_what_runs_is_not(sessions: Sessions) -> None:
+    history(sessions, BUILD, BUILD, INHERIT, BUILD)
+    with sessions.writing() as session:
+        keys = records.want(session, [TRACK], 0, NOW)
+        records.claim(session, keys[0], "one", 1, NOW, NOW)
+        records.mark_requested(session, [keys[1]])
+        assert records.supersede(session, "main", before=3) == 1
+    running, inherited, newest = rows(sessions)
+    assert (running.state, newest.state) == ("running", "wanted")
+    assert inherited.inherited_from_id is None
+    with sessions.reading() as session:
+        selections = [row.selection for row in session.scalars(select(BranchCommit).order_by(BranchCommit.position))]
+    assert selections == ["build", "not-built", "inherit", "build"]
+    with sessions.writing() as session:
+        assert records.want(session, [TRACK], None, NOW) == [], "it does not come back"
+        assert records.claim(session, keys[1], "one", 1, NOW, NOW) is None

@@ -23,8 +23,9 @@ from pybots_worker.contract import (
 )
 from pybots_worker.interpreters.build import build_interpreter
 from pybots_worker.interpreters.folders import remove_tree
-from pybots_worker.processes import StoppedError
+from pybots_worker.processes import StoppedError, recorded, stop_if_alone
 from pybots_worker.runs.carry_out import carry_out
+from pybots_worker.runs.scratch import remove_scratch
 
 Specification = TypeVar("Specification", bound=Shape)
 FOLDER = click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
@@ -60,7 +61,8 @@ def run(folder: Path, cache: Path) -> None:
     """
     specification = _read(folder, RunSpecification)
     _wipe(folder)
-    with _told_to_stop():
+    buildbot_worker.take_back_environment()
+    with _told_to_stop(), recorded():
         carry_out(specification, folder=folder, cache=cache, echo=True)
 
 
@@ -77,11 +79,13 @@ def build(folder: Path, cache: Path) -> None:
     _wipe(folder)
     folder, cache = folder.resolve(), cache.resolve()
     cache.mkdir(parents=True, exist_ok=True)
-    with _told_to_stop():
+    buildbot_worker.take_back_environment()
+    with _told_to_stop(), recorded():
         result = build_interpreter(specification, trees=cache / "trees", output=folder, cache=cache)
-    temporary = folder / f"{RESULT_FILE}.part"
-    temporary.write_text(result.model_dump_json(indent=1))
-    temporary.replace(folder / RESULT_FILE)
+        stop_if_alone()
+        temporary = folder / f"{RESULT_FILE}.part"
+        temporary.write_text(result.model_dump_json(indent=1))
+        temporary.replace(folder / RESULT_FILE)
 
 
 @main.command()
@@ -176,6 +180,7 @@ def _read(folder: Path, shape: type[Specification]) -> Specification:
 
 def _wipe(folder: Path) -> None:
     """Delete what an earlier job left, read-only folders too."""
+    remove_scratch(folder)
     for path in folder.iterdir():
         if path.name == SPECIFICATION_FILE:
             continue

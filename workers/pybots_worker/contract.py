@@ -6,6 +6,8 @@ the same models on the master: every text and list in them is bounded, and an un
 
 from __future__ import annotations
 
+import hashlib
+import json
 from enum import StrEnum
 from typing import Annotated, Literal
 
@@ -16,7 +18,7 @@ Line = Annotated[str, Field(max_length=500)]
 Text = Annotated[str, Field(max_length=20_000)]
 Argument = Annotated[str, Field(max_length=4_000)]
 Command = Annotated[list[Argument], Field(min_length=1, max_length=200)]
-Seconds = Annotated[float, Field(ge=0)]
+Seconds = Annotated[float, Field(ge=0, le=10_000_000, allow_inf_nan=False)]
 
 
 class Shape(BaseModel):
@@ -181,6 +183,11 @@ class Lock(Shape):
     digest: Sha256
 
 
+def lock_digest(requirements: str, build_constraints: str) -> str:
+    """Return the digest of a lock with these two files; the master computes it too, and believes nobody."""
+    return hashlib.sha256(json.dumps([requirements, build_constraints]).encode()).hexdigest()
+
+
 class Packages(Shape):
     """Where distributions come from. With `offline`, only from `find_links`."""
 
@@ -244,7 +251,7 @@ class RunResult(Shape):
     key: Line
     ending: Ending
     detail: Line = ""
-    exit_status: int | None = None
+    exit_status: Annotated[int, Field(ge=-(2**31), lt=2**32)] | None = None
     """The suite's exit status; None where it did not exit by itself."""
     signal: Line = ""
     """The signal that ended the suite, by name (`SIGSEGV`)."""

@@ -23,7 +23,7 @@ import psutil
 from pybots_worker.bounded_log import BoundedLog
 from pybots_worker.keeper import KILL_SECONDS, TERM_GRACE_SECONDS
 
-__all__ = ["BoundedLog", "Finished", "StoppedError", "kill_leftovers", "run_limited"]
+__all__ = ["BoundedLog", "Finished", "StoppedError", "kill_leftovers", "recorded", "run_limited", "stop_if_alone"]
 
 ACTIVE_FOLDER_VARIABLE = "PYBOTS_ACTIVE_FOLDER"
 """Where what is running is recorded, for `kill_leftovers`; set by `pybots-worker start`."""
@@ -33,6 +33,7 @@ TOKEN_VARIABLE = "PYBOTS_TOKEN"  # noqa: S105
 IDLE_SHARE = 0.005
 """A hung program whose threads wake up now and then uses some CPU; below this share of one it is quiet."""
 CHECK_SECONDS = 1.0
+_VMSTAT = Path("/proc/vmstat")
 
 Ending = Literal["exited", "wall-limit", "quiet-limit"]
 
@@ -48,6 +49,10 @@ class Finished:
     seconds: float
     truncated: bool
     """Whether what went to `stdout_to` was longer than `stdout_bytes`."""
+    free_bytes: int | None = None
+    """The least disk space that was seen free meanwhile, in the working folder or in TMPDIR."""
+    memory_ran_out: bool = False
+    """Whether the kernel killed processes on this machine meanwhile because memory had run out."""
 
     @property
     def succeeded(self) -> bool:
@@ -76,6 +81,7 @@ def run_limited(
     instead, and only standard error to the log. Quiet means: no output, and no CPU time used by any of its
     processes. Raises StoppedError; OSError where the program cannot be started or `stdout_to` not written.
     """
+    stop_if_alone()
     program = _find(command[0], cwd, environment)
     task = _task(program, command, cwd, environment)
     with contextlib.ExitStack() as stack:
@@ -88,12 +94,15 @@ def run_limited(
 
 
 def kill_leftovers(active: Path) -> int:
-    """Kill what the programs recorded in this folder left behind when we were killed; returns how many."""
+    """Kill those that are recorded in this folder and what they left behind; returns how many.
+
+    First our own commands (`recorded`), so that they start nothing more, then the programs that they started.
+    """
+    killed = _kill_owners(active)
     tokens = {}
     for path in active.glob("*.json"):
-        with contextlib.suppress(OSError, ValueError, KeyError):
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
             tokens[str(json.loads(path.read_text())["token"])] = path
-    killed = 0
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error, OSError):
             if tokens and process.environ().get(TOKEN_VARIABLE) in tokens:
@@ -102,6 +111,54 @@ def kill_leftovers(active: Path) -> int:
     for path in tokens.values():
         path.unlink(missing_ok=True)
     return killed
+
+
+@contextlib.contextmanager
+def recorded() -> Iterator[None]:
+    """Record this process where `kill_leftovers` looks, while it does what the master asked for."""
+    folder, own = os.environ.get(ACTIVE_FOLDER_VARIABLE, ""), psutil.Process()
+    if not folder:
+        yield
+        return
+    path = Path(folder) / f"owner-{own.pid}.json"
+    path.write_text(json.dumps({"owner": own.pid, "created": own.create_time()}))
+    try:
+        yield
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def stop_if_alone() -> None:
+    """Raise StoppedError where the process that started us is gone: nobody waits for what we do."""
+    if os.getppid() != _parent:
+        msg = "the process that started us is gone"
+        raise StoppedError(msg)
+
+
+_parent = os.getppid()
+"""Taken when we begin: who took its place later would look like it."""
+
+
+def _take_parent() -> None:
+    global _parent  # noqa: PLW0603  (the parent is the process's)
+    _parent = os.getppid()
+
+
+os.register_at_fork(after_in_child=_take_parent)
+
+
+def _kill_owners(active: Path) -> int:
+    killed: list[psutil.Process] = []
+    for path in active.glob("owner-*.json"):
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError, psutil.Error):
+            facts = json.loads(path.read_text())
+            process = psutil.Process(facts["owner"])
+            if process.create_time() == facts["created"]:  # else the number went to another process
+                process.kill()
+                killed.append(process)
+        path.unlink(missing_ok=True)
+    psutil.wait_procs(killed, timeout=KILL_SECONDS)
+    return len(killed)
 
 
 def _find(name: str, cwd: Path, environment: Mapping[str, str]) -> str:
@@ -176,7 +233,9 @@ class _Watch:
         stdout_bytes: int,
         stop: list[int],
     ) -> None:
-        self._parent = os.getppid()
+        self._folders = {task["cwd"], task["environment"].get("TMPDIR", task["cwd"])}
+        self._free: int | None = None
+        self._out_of_memory = _out_of_memory_kills()
         self._log, self._stdout, self._stdout_room, self._stop = log, stdout, stdout_bytes, stop
         self._truncated = False
         self._failure: OSError | None = None
@@ -205,6 +264,7 @@ class _Watch:
         while self._keeper.poll() is None:
             self._read(0.2)
             self._stop_if_asked()
+            self._measure_disk()
             now = time.monotonic()
             if now - self._started >= wall_seconds:
                 return "wall-limit"
@@ -241,19 +301,30 @@ class _Watch:
             raise self._failure
         seconds = float(facts.get("seconds", time.monotonic() - self._started))
         if ending != "exited" and facts.get("told", True):  # else it ended just before it was told to
-            return Finished(None, "", ending, seconds, self._truncated)
+            return self._told(None, "", ending, seconds)
         if "status" not in facts:
             return self._finished_without_keeper(seconds)
         code = os.waitstatus_to_exitcode(facts["status"])
         name = _signal_name(-code) if code < 0 else ""
-        return Finished(code if code >= 0 else None, name, "exited", seconds, self._truncated)
+        return self._told(code if code >= 0 else None, name, "exited", seconds)
 
     def _finished_without_keeper(self, seconds: float) -> Finished:
         if self._keeper.returncode >= 0:
             msg = f"the keeper of {self._name} ended with status {self._keeper.returncode}; its log says why"
             raise OSError(msg)
         name = _signal_name(-self._keeper.returncode)
-        return Finished(None, name, "exited", seconds, self._truncated)
+        return self._told(None, name, "exited", seconds)
+
+    def _told(self, exit_status: int | None, name: str, ending: Ending, seconds: float) -> Finished:
+        self._measure_disk()
+        ran_out = _out_of_memory_kills() > self._out_of_memory
+        return Finished(exit_status, name, ending, seconds, self._truncated, self._free, ran_out)
+
+    def _measure_disk(self) -> None:
+        for folder in self._folders:
+            with contextlib.suppress(OSError):  # the program may have removed it
+                free = shutil.disk_usage(folder).free
+                self._free = free if self._free is None else min(self._free, free)
 
     def _give(self, task: dict[str, Any]) -> None:
         assert self._keeper.stdin
@@ -301,15 +372,23 @@ class _Watch:
         if self._stop:
             msg = "told to stop"
             raise StoppedError(msg)
-        if os.getppid() != self._parent:
-            msg = "the process that started us is gone"
-            raise StoppedError(msg)
+        stop_if_alone()
 
     def _processes(self) -> list[psutil.Process]:
         try:
             return psutil.Process(self._keeper.pid).children(recursive=True)
         except psutil.Error:
             return []
+
+
+def _out_of_memory_kills() -> int:
+    """How many processes the kernel has killed for want of memory since the machine started; 0 where it does not say."""
+    with contextlib.suppress(OSError, ValueError):
+        for line in _VMSTAT.read_text().splitlines():
+            name, _, number = line.partition(" ")
+            if name == "oom_kill":
+                return int(number)
+    return 0
 
 
 def _signal_name(number: int) -> str:

@@ -47,7 +47,7 @@ def start(folder: Path, timeout: float, *, foreground: bool) -> None:
     """
     try:
         if foreground:
-            place = FarmFolder(folder.absolute())
+            place = FarmFolder(folder.resolve())
             prepare_master(place)
             os.chdir(place.master)
             command = master_command(place)
@@ -56,7 +56,7 @@ def start(folder: Path, timeout: float, *, foreground: bool) -> None:
     except (MasterError, ConfigurationError) as error:
         _fail(error)
         return
-    answer = json.loads(FarmFolder(folder.absolute()).reconfigured.read_text())
+    answer = json.loads(FarmFolder(folder.resolve()).reconfigured.read_text())
     for problem in answer["problems"]:
         click.echo(f"warning: {problem}", err=True)
     if answer["from_last_good"]:

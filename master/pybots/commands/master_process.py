@@ -15,7 +15,6 @@ from typing import Any
 import httpx
 import psutil
 
-from pybots.config import last_good
 from pybots.config.folder import FarmFolder
 
 UPGRADE_SECONDS = 300
@@ -39,7 +38,7 @@ def running_master(folder: FarmFolder) -> psutil.Process | None:
     """Return the master's process, or None; a number that another program has by now is not it."""
     try:
         process = psutil.Process(int(folder.pid_file.read_text()))
-        if str(folder.tac) in process.cmdline() and process.status() != psutil.STATUS_ZOMBIE:
+        if str(FarmFolder(folder.root.resolve()).tac) in process.cmdline() and process.status() != psutil.STATUS_ZOMBIE:
             return process
     except (OSError, ValueError, psutil.Error):
         pass
@@ -51,10 +50,7 @@ def start_master(root: Path, timeout: float = 120) -> int:
 
     Raises MasterError when it runs already, or does not answer within *timeout* seconds: it is then stopped.
     """
-    folder = FarmFolder(root.absolute())
-    if running_master(folder) is not None:
-        msg = f"the master of {root} runs already (process {folder.pid_file.read_text().strip()})"
-        raise MasterError(msg)
+    folder = FarmFolder(root.resolve())
     prepare_master(folder)
     with folder.console_log.open("ab") as console:
         process = subprocess.Popen(
@@ -76,15 +72,18 @@ def start_master(root: Path, timeout: float = 120) -> int:
 
 def master_command(folder: FarmFolder) -> list[str]:
     """Return the command that runs the master in the foreground."""
-    run = "from twisted.scripts.twistd import run; run()"
     return [
-        *(sys.executable, "-c", run, "--nodaemon", "--no_save"),
+        *(sys.executable, "-m", "pybots.farm.run", "--nodaemon", "--no_save"),
         *("--pidfile", str(folder.pid_file), "--python", str(folder.tac)),
     ]
 
 
 def prepare_master(folder: FarmFolder) -> None:
-    """Write what twistd runs, and bring Buildbot's database up to date."""
+    """Write what twistd runs, and bring Buildbot's database up to date; raises MasterError where a master runs."""
+    running = running_master(folder)
+    if running is not None:
+        msg = f"the master of {folder.root} runs already (process {running.pid})"
+        raise MasterError(msg)
     from pybots.farm.application import TAC  # noqa: PLC0415  (Buildbot takes a second to import)
 
     folder.master.mkdir(parents=True, exist_ok=True)
@@ -105,30 +104,30 @@ def prepare_master(folder: FarmFolder) -> None:
 
 
 def _wait_until_ready(folder: FarmFolder, process: subprocess.Popen[bytes], timeout: float) -> None:
-    port = last_good.load(folder.root).configuration.master.store_port
     deadline = time.monotonic() + timeout
     while time.monotonic() < deadline:
         if process.poll() is not None:
             msg = f"the master ended while it started:\n{_last_words(folder)}"
             raise MasterError(msg)
-        if _answers(port, process.pid):
+        answer = _answer(folder)
+        if answer is not None and answer["pid"] == process.pid and _answers(answer["ready"], process.pid):
             return
         time.sleep(POLL_SECONDS)
     msg = f"the master did not answer within {timeout:g} seconds:\n{_last_words(folder)}"
     raise MasterError(msg)
 
 
-def _answers(port: int, pid: int) -> bool:
+def _answers(address: str, pid: int) -> bool:
     try:
-        answer = httpx.get(f"http://127.0.0.1:{port}/ready", timeout=5, trust_env=False)
-    except httpx.HTTPError:
+        answer = httpx.get(address, timeout=5, trust_env=False)
+    except (httpx.HTTPError, httpx.InvalidURL):
         return False
     return answer.status_code == httpx.codes.OK and answer.text == str(pid)
 
 
 def stop_master(root: Path, timeout: float = 60) -> bool:
     """Stop the master of the farm in *root*, by force after *timeout* seconds; False where none ran."""
-    folder = FarmFolder(root.absolute())
+    folder = FarmFolder(root.resolve())
     process = running_master(folder)
     if process is None:
         return False
@@ -144,7 +143,7 @@ def stop_master(root: Path, timeout: float = 60) -> bool:
 
 def reconfigure_master(root: Path, timeout: float = 60) -> Reconfigured:
     """Have the running master read its configuration again, and return what became of it."""
-    folder = FarmFolder(root.absolute())
+    folder = FarmFolder(root.resolve())
     process = running_master(folder)
     if process is None:
         msg = f"no master runs in {root}; `pybots start {root}` starts one"

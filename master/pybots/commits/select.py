@@ -40,6 +40,17 @@ def select(new: Sequence[NewCommit], *, waiting: int, newest_only_beyond: int) -
     return [(commit.sha, _selection(commit, chosen)) for commit in new]
 
 
+def superseded_before(new: Sequence[NewCommit], *, waiting: int, newest_only_beyond: int) -> str | None:
+    """Return the commit that takes the place of all that wait before it, None while there is capacity.
+
+    Commits that arrive one by one would otherwise pile up, each of them the newest when it came.
+    """
+    buildable = [commit.sha for commit in new if commit.touches is not Touches.DOCUMENTATION]
+    if not buildable or max(waiting, 0) + len(buildable) <= newest_only_beyond:
+        return None
+    return buildable[-1]
+
+
 def _selection(commit: NewCommit, chosen: set[str]) -> Selection:
     if commit.touches is Touches.DOCUMENTATION:
         return Selection.INHERIT

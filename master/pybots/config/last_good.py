@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -47,6 +48,11 @@ def load(folder: Path) -> Loaded:
         return Loaded(read_farm(folder))
     except ConfigurationError as error:
         broken = error.problems
+    return load_kept(folder, broken)
+
+
+def load_kept(folder: Path, broken: Sequence[Problem]) -> Loaded:
+    """Return the last good configuration, because the newest is *broken*; raises ConfigurationError without one."""
     try:
         snapshot = _read(folder)
     except FileNotFoundError:
@@ -56,7 +62,7 @@ def load(folder: Path) -> Loaded:
     missing = problems_beside(snapshot.configuration, folder, str(SNAPSHOT))
     if missing:
         raise ConfigurationError([*broken, *missing])
-    return Loaded(snapshot.configuration, broken, from_last_good=True, good_since=snapshot.since)
+    return Loaded(snapshot.configuration, tuple(broken), from_last_good=True, good_since=snapshot.since)
 
 
 def remember(folder: Path, loaded: Loaded, now: datetime | None = None) -> None:

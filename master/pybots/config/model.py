@@ -7,12 +7,20 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from pybots.config.problems import inconsistent
+from pybots.config.slots import slots
 
 Name = Annotated[
     str,
     Field(
         pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,59}$",
         description="Letters, digits, `.`, `_` and `-`; at most 60.",
+    ),
+]
+WorkerName = Annotated[
+    str,
+    Field(
+        pattern=r"^[A-Za-z_][A-Za-z0-9_-]{0,39}$",
+        description="Letters, digits, `_` and `-`, not beginning with a digit (Buildbot's rule); at most 40.",
     ),
 ]
 BranchName = Annotated[
@@ -111,7 +119,7 @@ class PackagesSection(Section):
 class WorkerSection(Section):
     """A donated machine: `slots` Buildbot workers, called NAME-1, NAME-2, ..."""
 
-    name: Name
+    name: WorkerName
     """The machine's name."""
     platform: Name
     """Operating system, architecture, C library: `linux-x86_64-glibc`."""
@@ -158,12 +166,14 @@ class FarmConfiguration(Section):
         return self
 
     def _names_differ(self) -> None:
-        names = [worker.name for worker in self.worker]
-        for index, name in enumerate(names):
-            if name in names[:index]:
+        taken: set[str] = set()
+        for index, worker in enumerate(self.worker):
+            names = slots(worker)
+            for name in taken & set(names):
                 raise inconsistent(
                     f"two workers are called {name!r}", "give each a name of its own", "worker", index, "name"
                 )
+            taken |= set(names)
         for index, branch in enumerate(self.trunk.branches):
             if branch in self.trunk.branches[:index]:
                 raise inconsistent(

@@ -40,6 +40,14 @@ def addresses_of(configuration: FarmConfiguration) -> Addresses:
     return Addresses(f"http://{configuration.master.host}:{configuration.master.store_port}")
 
 
+def ready_address(configuration: FarmConfiguration) -> str:
+    """Return where this machine itself asks whether the master is up."""
+    anywhere = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104  (compared, not bound)
+    listen = configuration.master.listen
+    host = anywhere.get(listen, listen)
+    return f"http://{f'[{host}]' if ':' in host else host}:{configuration.master.store_port}/ready"
+
+
 def packages_of(configuration: FarmConfiguration, addresses: Addresses) -> Packages:
     """Return where a run's distributions come from."""
     section = configuration.packages

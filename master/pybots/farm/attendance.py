@@ -5,22 +5,17 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+from sqlalchemy import delete
 from twisted.internet import defer
 from twisted.internet.threads import deferToThread
 
 from pybots.commits.rounds import RoundsService
-from pybots.config.model import FarmConfiguration, WorkerSection
+from pybots.config.model import FarmConfiguration
+from pybots.config.slots import slots
 from pybots.database.tables import Heartbeat, WorkerRow
 from pybots.farm.parts import Parts
 
 BEAT_SECONDS = 5.0
-
-
-def slots(worker: WorkerSection) -> list[str]:
-    """Return the names of *worker*'s Buildbot workers: one a slot."""
-    if worker.slots == 1:
-        return [worker.name]
-    return [f"{worker.name}-{number}" for number in range(1, worker.slots + 1)]
 
 
 class Attendance(RoundsService):
@@ -56,6 +51,8 @@ class Attendance(RoundsService):
         now = self.parts.clock()
         with self.parts.sessions.writing() as session:
             session.merge(Heartbeat(process="master", started_at=self._started, at=now))
+            known = [name for worker in self.configuration.worker for name in slots(worker)]
+            session.execute(delete(WorkerRow).where(WorkerRow.name.not_in(known)))
             for worker in self.configuration.worker:
                 for name in slots(worker):
                     here, doing = connected.get(name, (False, ""))

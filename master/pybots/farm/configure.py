@@ -14,8 +14,9 @@ from sqlalchemy.pool import QueuePool
 
 from pybots.commits.poller import CommitPoller
 from pybots.config.model import FarmConfiguration
+from pybots.config.slots import slots
 from pybots.farm.addresses import addresses_of
-from pybots.farm.attendance import Attendance, slots
+from pybots.farm.attendance import Attendance
 from pybots.farm.dispatcher import Dispatcher
 from pybots.farm.handout import Handout
 from pybots.farm.names import INTERPRETERS, PROJECT_TESTS
@@ -28,9 +29,9 @@ from pybots.interpreters.records import WantedInterpreter
 from pybots.interpreters.steps import WORK_FOLDER, MakeInterpreter
 from pybots.results.steps import IngestRun
 from pybots.results.store import record_lost
-from pybots.runs.records import ClaimedRun
 from pybots.runs.status import RunStatus
 from pybots.runs.steps import CarryOutRun, TriggerRuns
+from pybots_worker.contract import InterpreterSpecification, RunSpecification
 
 LOG_BYTES = 4 << 20
 
@@ -64,7 +65,7 @@ def build_dictionary(parts: Parts, configuration: FarmConfiguration) -> dict[str
             for platform, (trusted, everyone) in names.items()
             for builder in (
                 _interpreter_builder(parts, configuration, platform, trusted),
-                _project_tests_builder(parts, platform, everyone),
+                _project_tests_builder(parts, configuration, platform, everyone),
             )
         ],
         "schedulers": [
@@ -87,7 +88,8 @@ def prioritize(_master: Any, builders: list[Any]) -> list[Any]:
 
 
 def _endpoint(configuration: FarmConfiguration, port: int) -> str:
-    return f"tcp:{port}:interface={configuration.master.listen}"
+    # A colon ends a part of an endpoint's description: those of an IPv6 address are escaped.
+    return f"tcp:{port}:interface={configuration.master.listen.replace(':', chr(92) + ':')}"
 
 
 def _database(parts: Parts, configuration: FarmConfiguration) -> dict[str, Any]:
@@ -133,13 +135,15 @@ def _interpreter_builder(
 ) -> BuilderConfig:
     trunk = addresses_of(configuration).trunk
 
-    def specify(wanted: WantedInterpreter) -> Any:
+    def specify(wanted: WantedInterpreter) -> InterpreterSpecification | None:
+        if wanted.track.variant not in configuration.variants:
+            return None
         return interpreter_plan.specification_for(
             wanted.track, wanted.commit, git=trunk, variants=configuration.variants
         )
 
     make = MakeInterpreter(
-        parts.sessions, parts.store, parts.folder.incoming, parts.clock, parts.building, specify
+        parts.sessions, parts.store, parts.folder.incoming, parts.clock, parts.building, specify, parts.began
     )
     trigger = TriggerRuns(
         Planner(parts, configuration).for_interpreter,
@@ -149,18 +153,26 @@ def _interpreter_builder(
     return _builder(f"{INTERPRETERS}-{platform}", workers, [make, trigger])
 
 
-def _project_tests_builder(parts: Parts, platform: str, workers: list[str]) -> BuilderConfig:
+def _project_tests_builder(
+    parts: Parts, configuration: FarmConfiguration, platform: str, workers: list[str]
+) -> BuilderConfig:
     def give_up(key: str, detail: str) -> None:
         record_lost(parts.sessions, key, RunStatus.WORKER_LOST, detail, parts.clock())
 
-    def ingest(claimed: ClaimedRun, incoming: Path, worker: str) -> BuildStep:
-        specification = claimed.specification
+    def ingest(specification: RunSpecification, incoming: Path, worker: str) -> BuildStep:
         return IngestRun(
             parts.sessions, parts.clock, specification.key, specification.report, incoming, worker
         )
 
     carry_out = CarryOutRun(
-        parts.sessions, parts.folder.incoming, parts.clock, parts.running, give_up, ingest
+        parts.sessions,
+        parts.folder.incoming,
+        parts.clock,
+        parts.running,
+        give_up,
+        ingest,
+        Planner(parts, configuration).refresh,
+        parts.began,
     )
     return _builder(f"{PROJECT_TESTS}-{platform}", workers, [carry_out])
 

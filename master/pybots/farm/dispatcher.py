@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
 from typing import Any
 
 from buildbot.data import resultspec
@@ -15,12 +16,13 @@ from twisted.python import log
 from pybots.commits.rounds import RoundsService
 from pybots.config.model import FarmConfiguration
 from pybots.farm.names import INTERPRETERS, PROJECT_TESTS
-from pybots.farm.parts import Parts
+from pybots.farm.parts import Parts, platforms
 from pybots.farm.planning import Planner
 from pybots.farm.requests import apply_requests
 from pybots.interpreters import records as interpreters
 from pybots.interpreters.plan import TrackName
 from pybots.interpreters.records import WantedInterpreter
+from pybots.interpreters.steps import MAXIMUM_ATTEMPTS
 from pybots.results.store import record_lost
 from pybots.runs import records as runs
 from pybots.runs.records import WantedRun
@@ -33,6 +35,7 @@ ROUND_SECONDS = 1.0
 RECONCILE_ROUNDS = 60
 """Every so many rounds, what was requested is compared with what Buildbot knows."""
 FIRST_RECONCILING = 3
+EVERYTHING = 100_000
 
 
 def interpreter_properties(wanted: WantedInterpreter) -> dict[str, Any]:
@@ -50,7 +53,7 @@ class Dispatcher(RoundsService):
     """The one place from which work is started. Asking twice is harmless: work is claimed by its key."""
 
     name = "dispatcher"
-    _finished: Any = None
+    _consumers: Sequence[Any] = ()
     _round_number = 0
 
     @defer.inlineCallbacks
@@ -58,17 +61,20 @@ class Dispatcher(RoundsService):
         """Take over a new configuration; from the first one on, listen for builds that end."""
         self.parts = parts
         self.planner = Planner(parts, configuration)
-        if self._finished is None:
+        self.platforms = platforms(configuration)
+        if not self._consumers:
             consuming = self.master.mq.startConsuming
-            self._finished = yield consuming(self._build_finished, ("builds", None, "finished"))
+            builds = yield consuming(self._build_finished, ("builds", None, "finished"))
+            requests = yield consuming(self._request_complete, ("buildrequests", None, "complete"))
+            self._consumers = [builds, requests]
         self.begin(ROUND_SECONDS)
 
     @defer.inlineCallbacks
     def stopService(self) -> Any:
         """Begin no new round, and hear of no more builds."""
-        if self._finished is not None:
-            yield self._finished.stopConsuming()
-            self._finished = None
+        for consumer in self._consumers:
+            yield consumer.stopConsuming()
+        self._consumers = []
         yield super().stopService()
 
     async def round(self) -> None:
@@ -80,14 +86,15 @@ class Dispatcher(RoundsService):
             await self._reconcile()
             await deferToThread(self.planner.for_newest)
         await deferToThread(apply_requests, self.parts, self.planner)
-        wanted_interpreters, wanted_runs = await deferToThread(self._wanted, ["wanted"])
+        wanted_interpreters, wanted_runs = await deferToThread(self._wanted, ["wanted"], AT_ONCE)
         await self._ask(wanted_interpreters, wanted_runs)
 
-    def _wanted(self, states: list[str]) -> tuple[list[WantedInterpreter], list[WantedRun]]:
+    def _wanted(self, states: list[str], limit: int) -> tuple[list[WantedInterpreter], list[WantedRun]]:
+        # What a platform without any worker wants waits until one has it again, in nobody's way.
         with self.parts.sessions.reading() as session:
             return (
-                interpreters.in_state(session, states, AT_ONCE),
-                runs.in_state(session, states, AT_ONCE),
+                interpreters.in_state(session, states, self.platforms, limit),
+                runs.in_state(session, states, self.platforms, limit),
             )
 
     async def _ask(self, wanted_interpreters: list[WantedInterpreter], wanted_runs: list[WantedRun]) -> None:
@@ -127,7 +134,7 @@ class Dispatcher(RoundsService):
     async def _reconcile(self) -> None:
         """Ask again for what was requested or running and is unknown to Buildbot: a master that was killed."""
         live = await self._live_keys()
-        lost_interpreters, lost_runs = await deferToThread(self._wanted, ["requested", "running"])
+        lost_interpreters, lost_runs = await deferToThread(self._wanted, ["requested", "running"], EVERYTHING)
         await self._ask(
             [wanted for wanted in lost_interpreters if wanted.key not in live],
             [run for run in lost_runs if run.key not in live],
@@ -139,11 +146,12 @@ class Dispatcher(RoundsService):
             ("buildrequests",), filters=[resultspec.Filter("complete", "eq", [False])]
         )
         for request in requests:
-            properties = await self.master.data.get(("buildsets", request["buildsetid"], "properties"))
-            for name in ("interpreter_key", "run_key"):
-                if name in properties:
-                    live.add(properties[name][0])
+            live.update((await self._keys(request)).values())
         return live
+
+    async def _keys(self, request: dict[str, Any]) -> dict[str, str]:
+        properties = await self.master.data.get(("buildsets", request["buildsetid"], "properties"))
+        return {name: properties[name][0] for name in ("interpreter_key", "run_key") if name in properties}
 
     def _build_finished(self, _routing_key: Any, build: dict[str, Any]) -> None:
         settled = defer.Deferred.fromCoroutine(self._settle(build))
@@ -159,13 +167,29 @@ class Dispatcher(RoundsService):
             return
         detail = f"Buildbot's build {build['buildid']} ended without a result: {build['state_string']}"
         cancelled = build["results"] == CANCELLED
-        if interpreter is not None:
-            await deferToThread(self._give_up_interpreter, interpreter, cancelled, detail)
-        if run is not None:
-            status = RunStatus.CANCELLED if cancelled else RunStatus.FARM_ERROR
-            await deferToThread(record_lost, self.parts.sessions, run, status, detail, self.parts.clock())
+        await deferToThread(self._settle_keys, interpreter, run, cancelled, detail)
 
-    def _give_up_interpreter(self, key: str, cancelled: bool, detail: str) -> None:
+    def _settle_keys(self, interpreter: str | None, run: str | None, cancelled: bool, detail: str) -> None:
+        """Finish what was cancelled; what failed for the farm's own reasons is tried again while attempts remain."""
         status = RunStatus.CANCELLED if cancelled else RunStatus.FARM_ERROR
         with self.parts.sessions.writing() as session:
-            interpreters.finish_without_result(session, key, status, detail, self.parts.clock())
+            if interpreter is not None and (
+                cancelled or not interpreters.release(session, interpreter, MAXIMUM_ATTEMPTS)
+            ):
+                now = self.parts.clock()
+                interpreters.finish_without_result(session, interpreter, status, detail, now)
+            if run is not None and not cancelled and runs.release(session, run, MAXIMUM_ATTEMPTS):
+                run = None
+        if run is not None:
+            record_lost(self.parts.sessions, run, status, detail, self.parts.clock())
+
+    def _request_complete(self, _routing_key: Any, request: dict[str, Any]) -> None:
+        if request["results"] == CANCELLED:
+            settled = defer.Deferred.fromCoroutine(self._settle_cancelled(request))
+            settled.addErrback(lambda failure: log.err(failure, "a cancelled request could not be settled"))
+
+    async def _settle_cancelled(self, request: dict[str, Any]) -> None:
+        """An operator took a request back before any build began on it."""
+        keys = await self._keys(request)
+        interpreter, run = keys.get("interpreter_key"), keys.get("run_key")
+        await deferToThread(self._settle_keys, interpreter, run, True, "cancelled by an operator")

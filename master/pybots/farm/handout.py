@@ -41,7 +41,8 @@ class GitProcess(twcgi.CGIProcessProtocol):
         self._limit = reactor.callLater(GIT_SECONDS, self._kill)
 
     def _kill(self) -> None:
-        self.transport.signalProcess("KILL")
+        process: Any = self.transport
+        process.signalProcess("KILL")
 
     def processEnded(self, reason: Any) -> None:
         """Make room for the next request."""
@@ -134,13 +135,15 @@ class BoundedRequest(server.Request):
 
     def handleContentChunk(self, data: bytes) -> None:
         """Refuse what turns out to be too large."""
-        if self.content.tell() + len(data) > BODY_BYTES:
+        content: Any = self.content
+        if content.tell() + len(data) > BODY_BYTES:
             self._refuse()
         else:
             super().handleContentChunk(data)
 
     def _refuse(self) -> None:
-        self.channel.transport.abortConnection()
+        channel: Any = self.channel
+        channel.transport.abortConnection()
 
 
 class Ready(resource.Resource):

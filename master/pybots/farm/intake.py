@@ -8,7 +8,7 @@ from datetime import datetime
 from pybots.commits import store
 from pybots.commits.history import CommitFacts
 from pybots.commits.mirror import BranchRewritten, Mirror
-from pybots.commits.select import NewCommit, Selection, select
+from pybots.commits.select import NewCommit, Selection, select, superseded_before
 from pybots.config.model import FarmConfiguration
 from pybots.database.engine import Sessions
 from pybots.farm.parts import all_tracks
@@ -35,9 +35,15 @@ def take_in_branch(
         known = rewritten.fork
         facts = mirror.new_commits(branch, known, COMMITS_AT_ONCE if known else limit)
     names = [name for name in all_tracks(configuration) if name.branch == branch]
-    selections = choose(facts, known is None, waiting, configuration.trunk.newest_only_beyond)
+    beyond = configuration.trunk.newest_only_beyond
+    selections = choose(facts, known is None, waiting, beyond)
+    new = [NewCommit(fact.sha, fact.touches) for fact in facts]
+    newest = superseded_before(new, waiting=waiting, newest_only_beyond=beyond)
     with sessions.writing() as session:
         taken = store.take_in(session, branch, facts, selections, now)
+        for commit in taken:
+            if commit.sha == newest:
+                records.supersede(session, branch, before=commit.position)
         records.want(session, names, taken[0].position if taken else None, now)
     return len(facts)
 

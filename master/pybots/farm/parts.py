@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from pybots.config.folder import FarmFolder
-from pybots.config.model import FarmConfiguration
+from pybots.config.model import DatabaseSection, FarmConfiguration
 from pybots.database.engine import Sessions, open_engine
 from pybots.database.migrate import migrate
 from pybots.interpreters.artifact_store import ArtifactStore
@@ -28,6 +28,10 @@ class Parts:
     sessions: Sessions
     store: ArtifactStore
     clock: Callable[[], datetime] = utc_now
+    database: DatabaseSection = field(default_factory=DatabaseSection)
+    """What the databases were opened with: they stay open for the master's life."""
+    began: datetime = field(default_factory=utc_now)
+    """When this life of the master began."""
     building: dict[int, str] = field(default_factory=dict)
     """Interpreters under way in this process: Buildbot build -> interpreter key."""
     running: dict[int, str] = field(default_factory=dict)
@@ -39,7 +43,12 @@ def open_parts(root: Path, configuration: FarmConfiguration) -> Parts:
     folder = FarmFolder(root.absolute())
     engine = open_engine(folder.database_url(configuration.database.results))
     migrate(engine)
-    return Parts(folder=folder, sessions=Sessions(engine), store=ArtifactStore(folder.store))
+    return Parts(
+        folder=folder,
+        sessions=Sessions(engine),
+        store=ArtifactStore(folder.store),
+        database=configuration.database,
+    )
 
 
 def platforms(configuration: FarmConfiguration) -> list[str]:

@@ -9,10 +9,10 @@ from sqlalchemy.orm import Session
 
 from pybots.config.model import FarmConfiguration
 from pybots.database import conditions
-from pybots.database.tables import ArtifactRow, InterpreterRow, RunRow, Track
+from pybots.database.tables import ArtifactRow, InterpreterRow, RunRow
 from pybots.farm.addresses import addresses_of, packages_of
 from pybots.farm.packed_sources import FolderTooLarge, pack_folder
-from pybots.farm.parts import Parts
+from pybots.farm.parts import Parts, all_tracks
 from pybots.interpreters import records as interpreters
 from pybots.registry.read import read_registry
 from pybots.registry.registry import Registered, Registry
@@ -21,7 +21,7 @@ from pybots.runs import records as runs
 from pybots.runs.plan import source_of, specification_for
 from pybots.runs.records import WantedRun
 from pybots.runs.schedule import run_key, runs_on
-from pybots_worker.contract import ArchiveSource, Source
+from pybots_worker.contract import ArchiveSource, RunSpecification, Source, StoredInterpreter
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,23 +51,40 @@ class Planner:
         """Plan the first run of every project on the interpreter *key*, as requested by the caller."""
         offers = self._offers()
         with self.parts.sessions.writing() as session:
-            row = session.scalars(select(InterpreterRow).where(InterpreterRow.key == key)).one()
+            row = session.scalars(select(InterpreterRow).where(InterpreterRow.key == key)).one_or_none()
+            if row is None:
+                return []
             return self._plan(session, offers, row, again=False, state="requested")
 
     def for_newest(self) -> list[WantedRun]:
         """Plan what the newest proven interpreter of each track has not run: a recipe that is new, say."""
         return self._on_newest(again=False)
 
-    def again(self) -> list[WantedRun]:
-        """Plan one more run of every project on the newest proven interpreter of each track."""
-        return self._on_newest(again=True)
+    def again(self, branch: str = "") -> list[WantedRun]:
+        """Plan one more run of every project on the newest proven interpreter of each track of *branch*, or of all."""
+        return self._on_newest(again=True, branch=branch)
 
-    def _on_newest(self, *, again: bool) -> list[WantedRun]:
+    def refresh(self, specification: RunSpecification) -> RunSpecification:
+        """Return a planned run with the addresses that hold now: what was frozen is what runs, not where it lies."""
+        changes: dict[str, object] = {"packages": packages_of(self.configuration, self.addresses)}
+        if isinstance(specification.source, ArchiveSource):
+            changes["source"] = self.addresses.source(specification.source.sha256)
+        if isinstance(specification.interpreter, StoredInterpreter):
+            with self.parts.sessions.reading() as session:
+                artifact = session.scalars(
+                    select(ArtifactRow).where(ArtifactRow.digest == specification.interpreter.digest)
+                ).one()
+            changes["interpreter"] = self.addresses.interpreter(artifact.digest, artifact.archive_sha256)
+        return specification.model_copy(update=changes)
+
+    def _on_newest(self, *, again: bool, branch: str = "") -> list[WantedRun]:
         offers = self._offers()
         planned: list[WantedRun] = []
         with self.parts.sessions.writing() as session:
-            for track_id in session.scalars(select(Track.id)).all():
-                row = interpreters.newest_proven(session, track_id)
+            for track in all_tracks(self.configuration):
+                if branch not in {"", track.branch}:
+                    continue
+                row = interpreters.newest_proven_on(session, track)
                 if row is not None:
                     planned += self._plan(session, offers, row, again=again, state="wanted")
         return planned

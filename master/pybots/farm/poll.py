@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from sqlalchemy.exc import SQLAlchemyError
+
 from pybots.commits.mirror import Mirror, MirrorError
 from pybots.config.model import FarmConfiguration
 from pybots.database import conditions
@@ -47,7 +49,8 @@ class PollRound:
     def _take_in(self, mirror: Mirror, branch: str) -> None:
         try:
             take_in_branch(self.parts.sessions, mirror, self.configuration, branch, self.parts.clock())
-        except MirrorError as error:
+        except (MirrorError, SQLAlchemyError) as error:
+            # One branch's trouble is not the others'.
             self._degraded(f"branch {branch}", str(error))
         else:
             self._well(f"branch {branch}")

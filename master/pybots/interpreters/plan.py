@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -33,8 +34,9 @@ def tracks(branches: Sequence[str], variants: Sequence[str], platforms: Sequence
 
 
 def slug(text: str) -> str:
-    """Return *text* with what has a meaning in addresses and file names replaced."""
-    return re.sub(r"[^A-Za-z0-9._-]+", "-", text)
+    """Return *text* as it can stand in addresses and file names; different texts stay different."""
+    plain = re.sub(r"[^A-Za-z0-9._-]+", "-", text)
+    return plain if plain == text else f"{plain}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
 
 
 def interpreter_key(track: TrackName, commit: str) -> str:

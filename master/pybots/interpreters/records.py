@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from pybots.commits.select import Selection
@@ -17,6 +17,7 @@ from pybots_worker.contract import InterpreterResult, InterpreterStatus
 
 INHERITED = "inherited"
 LOST = "worker-lost"
+CANCELLED = "cancelled"
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,10 +111,11 @@ def _first_position(missing: Sequence[tuple[int, str]], new_from: int | None) ->
 
 def _inherit(session: Session, row: InterpreterRow, now: datetime) -> None:
     # The first parent alone: what an older interpreter did says nothing where the parent was not built.
+    own = session.get_one(Commit, row.commit_id)
     parent = session.scalars(
-        select(InterpreterRow).where(
-            InterpreterRow.track_id == row.track_id, InterpreterRow.position == row.position - 1
-        )
+        select(InterpreterRow)
+        .join(Commit, Commit.id == InterpreterRow.commit_id)
+        .where(InterpreterRow.track_id == row.track_id, Commit.sha == own.parent_sha)
     ).one_or_none()
     row.state, row.status, row.finished_at = "finished", INHERITED, now
     if parent is not None:
@@ -133,32 +135,93 @@ def waiting(session: Session, branch: str) -> int:
     )
 
 
-def in_state(session: Session, states: Sequence[str], limit: int) -> list[WantedInterpreter]:
-    """Return at most *limit* interpreters in one of *states*, the longest waiting first."""
+def in_state(
+    session: Session, states: Sequence[str], platforms: Sequence[str], limit: int
+) -> list[WantedInterpreter]:
+    """Return at most *limit* interpreters in one of *states* on *platforms*, the longest waiting first."""
     rows = session.execute(
         select(InterpreterRow.key, InterpreterRow.track_id, Commit.sha)
         .join(Commit, Commit.id == InterpreterRow.commit_id)
-        .where(InterpreterRow.state.in_(states))
+        .join(Track, Track.id == InterpreterRow.track_id)
+        .where(InterpreterRow.state.in_(states), Track.platform.in_(platforms))
         .order_by(InterpreterRow.id)
         .limit(limit)
     ).all()
     return [WantedInterpreter(key, sha, track_name(session, track_id)) for key, track_id, sha in rows]
 
 
-def claim(session: Session, key: str, worker: str, build: int, now: datetime) -> WantedInterpreter | None:
-    """Take the work on the interpreter *key* for *worker*; None where it is finished already."""
+@dataclass(frozen=True, slots=True)
+class ClaimedInterpreter:
+    """An interpreter that a worker may begin."""
+
+    wanted: WantedInterpreter
+    attempts: int
+
+
+def claim(
+    session: Session, key: str, worker: str, build: int, began: datetime, now: datetime
+) -> ClaimedInterpreter | None:
+    """Take the work on the interpreter *key* for *worker*; None where it is finished, or superseded.
+
+    An attempt that ended with an earlier life of the master (before *began*) was nobody's failure: it is not
+    counted.
+    """
     row = session.scalars(select(InterpreterRow).where(InterpreterRow.key == key)).one_or_none()
     if row is None or row.state == "finished":
         return None
-    row.state, row.worker, row.buildbot_build = "running", worker, build
-    row.started_at, row.attempts = now, row.attempts + 1
+    if row.state != "running" or row.started_at is None or row.started_at >= began:
+        row.attempts += 1
+    row.state, row.worker, row.buildbot_build, row.started_at = "running", worker, build, now
     commit = session.get_one(Commit, row.commit_id)
-    return WantedInterpreter(key, commit.sha, track_name(session, row.track_id))
+    wanted = WantedInterpreter(key, commit.sha, track_name(session, row.track_id))
+    return ClaimedInterpreter(wanted, row.attempts)
 
 
-def attempts(session: Session, key: str) -> int:
-    """Return how often work on the interpreter *key* was begun."""
-    return session.scalar(select(InterpreterRow.attempts).where(InterpreterRow.key == key)) or 0
+def release(session: Session, key: str, maximum_attempts: int) -> bool:
+    """Put the interpreter *key* back to be wanted, while attempts remain; False where none do."""
+    row = session.scalars(select(InterpreterRow).where(InterpreterRow.key == key)).one_or_none()
+    if row is None or row.state != "running" or row.attempts >= maximum_attempts:
+        return False
+    row.state = "wanted"
+    return True
+
+
+def supersede(session: Session, branch: str, before: int) -> int:
+    """Take back what waits on *branch* for commits before the position *before*; return how many commits.
+
+    They are then not built, like commits that were never selected; what inherits from them inherits nothing.
+    """
+    branch_id = session.scalars(select(Branch.id).where(Branch.name == branch)).one()
+    waiting_rows = session.scalars(
+        select(InterpreterRow)
+        .join(Track, Track.id == InterpreterRow.track_id)
+        .where(
+            Track.branch_id == branch_id,
+            InterpreterRow.position < before,
+            InterpreterRow.state.in_(["wanted", "requested"]),
+        )
+    ).all()
+    commits = {row.commit_id for row in waiting_rows}
+    ids = [row.id for row in waiting_rows]
+    session.execute(
+        update(InterpreterRow).where(InterpreterRow.inherited_from_id.in_(ids)).values(inherited_from_id=None)
+    )
+    for row in waiting_rows:
+        session.delete(row)
+    session.flush()
+    begun = set(
+        session.scalars(
+            select(InterpreterRow.commit_id)
+            .join(Track, Track.id == InterpreterRow.track_id)
+            .where(Track.branch_id == branch_id, InterpreterRow.commit_id.in_(commits))
+        )
+    )
+    session.execute(
+        update(BranchCommit)
+        .where(BranchCommit.branch_id == branch_id, BranchCommit.commit_id.in_(commits - begun))
+        .values(selection=Selection.NOT_BUILT)
+    )
+    return len(commits)
 
 
 def finish(session: Session, result: InterpreterResult, now: datetime) -> bool:
@@ -183,7 +246,7 @@ def _artifact_row(session: Session, result: InterpreterResult, now: datetime) ->
     if row is None:
         row = ArtifactRow(digest=artifact.digest)
         session.add(row)
-    # The same content packed again may compress differently: what is in the store now is what counts.
+    # The same content packed again may compress differently: the row says what lies in the store.
     row.archive_sha256, row.archive_bytes = artifact.archive_sha256, artifact.archive_bytes
     row.tree_bytes, row.stored_at = artifact.tree_bytes, now
     session.flush()
@@ -206,6 +269,16 @@ def mark_requested(session: Session, keys: Iterable[str]) -> None:
     )
     for row in rows:
         row.state = "requested"
+
+
+def newest_proven_on(session: Session, name: TrackName) -> InterpreterRow | None:
+    """Return the newest proven interpreter on the track *name*, None also where there is no such track yet."""
+    track_id = session.scalar(
+        select(Track.id)
+        .join(Branch, Branch.id == Track.branch_id)
+        .where(Branch.name == name.branch, Track.variant == name.variant, Track.platform == name.platform)
+    )
+    return None if track_id is None else newest_proven(session, track_id)
 
 
 def newest_proven(session: Session, track_id: int) -> InterpreterRow | None:

@@ -15,6 +15,7 @@ from buildbot.steps.transfer import FileUpload, StringDownload
 from twisted.internet.threads import deferToThread
 
 from pybots.database.engine import Sessions
+from pybots.database.patience import patiently
 from pybots.interpreters import records
 from pybots.interpreters.artifact_store import ArtifactStore
 from pybots.interpreters.records import WantedInterpreter
@@ -85,7 +86,8 @@ class MakeInterpreter(BuildStep):
         incoming: Path,
         clock: Clock,
         under_way: dict[int, str],
-        specify: Callable[[WantedInterpreter], InterpreterSpecification],
+        specify: Callable[[WantedInterpreter], InterpreterSpecification | None],
+        began: datetime,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -95,38 +97,48 @@ class MakeInterpreter(BuildStep):
         self.clock = clock
         self.under_way = under_way
         self.specify = specify
+        self.began = began
 
     async def run(self) -> int:
         """Add the steps, or end the build at once where the work is done already."""
         key = str(self.getProperty("interpreter_key"))
         worker = str(self.getProperty("workername"))
-        claimed: WantedInterpreter | str = "in another build's hands"
+        claimed: InterpreterSpecification | str = "in another build's hands"
         if key not in self.under_way.values():
+            # Before anything is waited for: a second request for the same key may be starting just now.
+            self.under_way[self.build.buildid] = key
             claimed = await deferToThread(self._claim, key, worker, self.build.buildid)
         if isinstance(claimed, str):
+            self.under_way.pop(self.build.buildid, None)
             self.descriptionDone = claimed
             # Finished already: the runs on it may still have to be asked for, and that step comes next.
             self.build.terminate = claimed != FINISHED
             return SKIPPED
-        self.under_way[self.build.buildid] = key
-        specification = self.specify(claimed)
         incoming = self.incoming / f"build-{self.build.buildid}"
-        seconds = 10 * specification.step_seconds
+        seconds = 10 * claimed.step_seconds
         self.build.addStepsAfterCurrentStep(
             [
-                *work("build", specification.model_dump_json(), incoming, seconds),
+                *work("build", claimed.model_dump_json(), incoming, seconds),
                 TakeInInterpreter(self.sessions, self.store, incoming, self.clock, key),
             ]
         )
         return SUCCESS
 
-    def _claim(self, key: str, worker: str, build: int) -> WantedInterpreter | str:
+    def _claim(self, key: str, worker: str, build: int) -> InterpreterSpecification | str:
         with self.sessions.writing() as session:
-            if records.attempts(session, key) >= MAXIMUM_ATTEMPTS:
+            claimed = records.claim(session, key, worker, build, self.began, self.clock())
+            if claimed is None:
+                return FINISHED
+            specification = self.specify(claimed.wanted)
+            if specification is None:
+                detail = f"the farm has no variant {claimed.wanted.track.variant!r} any more"
+                records.finish_without_result(session, key, records.CANCELLED, detail, self.clock())
+                return detail
+            if claimed.attempts > MAXIMUM_ATTEMPTS:
                 detail = f"given up after {MAXIMUM_ATTEMPTS} attempts that no worker finished"
                 records.finish_without_result(session, key, records.LOST, detail, self.clock())
                 return detail
-            return records.claim(session, key, worker, build, self.clock()) or FINISHED
+            return specification
 
 
 class TakeInInterpreter(BuildStep):
@@ -157,7 +169,7 @@ class TakeInInterpreter(BuildStep):
                 ]
             )
             return SUCCESS
-        await deferToThread(self._save, result)
+        await patiently(self._save, result)
         self.descriptionDone = f"{result.status}: {result.detail}"
         return FAILURE
 
@@ -201,7 +213,7 @@ class SaveInterpreter(BuildStep):
 
     async def run(self) -> int:
         """Store the file first and the row second: a row never names an artifact that is not there."""
-        await deferToThread(self._save)
+        await patiently(self._save)
         return SUCCESS
 
     def _save(self) -> None:

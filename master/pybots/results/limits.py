@@ -11,7 +11,7 @@ class ReportLimits:
 
     read_bytes: int = 200_000_000
     line_bytes: int = 1_000_000
-    tests: int = 2_000_000
+    tests: int = 500_000
     name: int = 1_000
     message: int = 4_000
     traceback: int = 20_000

@@ -10,9 +10,9 @@ from typing import Any
 
 from buildbot.process.buildstep import BuildStep
 from buildbot.process.results import FAILURE, SUCCESS, WARNINGS
-from twisted.internet.threads import deferToThread
 
 from pybots.database.engine import Sessions
+from pybots.database.patience import patiently
 from pybots.results.outcome import Report
 from pybots.results.parse import parse_report
 from pybots.results.store import ReceivedRun, ingest
@@ -46,7 +46,7 @@ class IngestRun(BuildStep):
 
     async def run(self) -> int:
         """Show the run's status as Buildbot's own colour; the status itself is in the results database."""
-        status = await deferToThread(self._ingest)
+        status = await patiently(self._ingest)
         self.descriptionDone = str(status or "ingested before")
         if status in {None, RunStatus.PASSED}:
             return SUCCESS

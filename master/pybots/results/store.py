@@ -19,7 +19,7 @@ from pybots.results.store_read import FailedTest, OutcomeAt, Span, failures_of_r
 from pybots.results.store_rows import insert_missing, save_failures, save_run_failures, save_tests
 from pybots.runs.conclude import Conclusion, ReportSummary, conclude
 from pybots.runs.status import Role, RunStatus, State
-from pybots_worker.contract import Lock, RunResult, RunSpecification
+from pybots_worker.contract import Lock, RunResult, RunSpecification, lock_digest
 
 __all__ = [
     "FailedTest",
@@ -147,9 +147,10 @@ def _summary(specification: RunSpecification, report: Report) -> ReportSummary:
 def _environment(session: Session, lock: Lock | None) -> int | None:
     if lock is None:
         return None
-    values = lock.model_dump()
-    insert_missing(session, EnvironmentRow, [values])
-    return session.scalar(select(EnvironmentRow.id).where(EnvironmentRow.digest == lock.digest))
+    # Computed here: with a worker's word for it, one worker could give another's environment its own content.
+    digest = lock_digest(lock.requirements, lock.build_constraints)
+    insert_missing(session, EnvironmentRow, [{**lock.model_dump(), "digest": digest}])
+    return session.scalar(select(EnvironmentRow.id).where(EnvironmentRow.digest == digest))
 
 
 def _count(run: RunRow, report: Report, specification: RunSpecification) -> None:

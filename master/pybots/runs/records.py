@@ -9,7 +9,7 @@ from datetime import datetime
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from pybots.database.tables import PLACES_PER_COMMIT, InterpreterRow, ProjectRow, RunRow
+from pybots.database.tables import PLACES_PER_COMMIT, InterpreterRow, ProjectRow, RunRow, Track
 from pybots.interpreters.plan import TrackName
 from pybots.interpreters.records import track_name
 from pybots.runs.schedule import run_key
@@ -55,7 +55,9 @@ def plan(
     state: str,
     now: datetime,
 ) -> WantedRun | None:
-    """Save a subject run as wanted (or `requested`); None where a run of that key exists already."""
+    """Save a subject run as wanted (or `requested`); None where that run exists, or no place is left for it."""
+    if serial >= PLACES_PER_COMMIT:
+        return None
     key = run_key(specification.project, interpreter.key, serial)
     if session.scalar(select(RunRow.id).where(RunRow.key == key)) is not None:
         return None
@@ -78,26 +80,45 @@ def plan(
     return WantedRun(key, specification.project, track_name(session, interpreter.track_id))
 
 
-def in_state(session: Session, states: Sequence[str], limit: int) -> list[WantedRun]:
-    """Return at most *limit* runs in one of *states*, the longest waiting first."""
+def in_state(
+    session: Session, states: Sequence[str], platforms: Sequence[str], limit: int
+) -> list[WantedRun]:
+    """Return at most *limit* runs in one of *states* on *platforms*, the longest waiting first."""
     rows = session.execute(
         select(RunRow.key, RunRow.track_id, ProjectRow.name)
         .join(ProjectRow, ProjectRow.id == RunRow.project_id)
-        .where(RunRow.state.in_(states))
+        .join(Track, Track.id == RunRow.track_id)
+        .where(RunRow.state.in_(states), Track.platform.in_(platforms))
         .order_by(RunRow.id)
         .limit(limit)
     ).all()
     return [WantedRun(key, name, track_name(session, track_id)) for key, track_id, name in rows]
 
 
-def claim(session: Session, key: str, worker: str, build: int, now: datetime) -> ClaimedRun | None:
-    """Take the run *key* for *worker*; None where it is finished already."""
+def claim(
+    session: Session, key: str, worker: str, build: int, began: datetime, now: datetime
+) -> ClaimedRun | None:
+    """Take the run *key* for *worker*; None where it is finished already.
+
+    An attempt that ended with an earlier life of the master (before *began*) was nobody's failure: it is not
+    counted.
+    """
     row = session.scalars(select(RunRow).where(RunRow.key == key)).one_or_none()
     if row is None or row.state == "finished":
         return None
-    row.state, row.worker, row.buildbot_build = "running", worker, build
-    row.started_at, row.attempts = now, row.attempts + 1
+    if row.state != "running" or row.started_at is None or row.started_at >= began:
+        row.attempts += 1
+    row.state, row.worker, row.buildbot_build, row.started_at = "running", worker, build, now
     return ClaimedRun(RunSpecification.model_validate_json(row.specification), row.attempts)
+
+
+def release(session: Session, key: str, maximum_attempts: int) -> bool:
+    """Put the run *key* back to be wanted, while attempts remain; False where none do."""
+    row = session.scalars(select(RunRow).where(RunRow.key == key)).one_or_none()
+    if row is None or row.state != "running" or row.attempts >= maximum_attempts:
+        return False
+    row.state = "wanted"
+    return True
 
 
 def mark_requested(session: Session, keys: Iterable[str]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,9 @@ from twisted.internet.threads import deferToThread
 from pybots.database.engine import Sessions
 from pybots.interpreters.steps import MAXIMUM_ATTEMPTS, Clock, upload, work
 from pybots.runs import records
-from pybots.runs.records import ClaimedRun, WantedRun
+from pybots.runs.records import WantedRun
 from pybots.runs.schedule import virtual_builder
-from pybots_worker.contract import LOG_FILE, REPORT_FILE, RESULT_FILE, RunResult
+from pybots_worker.contract import LOG_FILE, REPORT_FILE, RESULT_FILE, RunResult, RunSpecification
 
 LOG_BYTES = 64 << 20
 
@@ -69,7 +70,9 @@ class CarryOutRun(BuildStep):
         clock: Clock,
         under_way: dict[int, str],
         give_up: Callable[[str, str], None],
-        ingest: Callable[[ClaimedRun, Path, str], BuildStep],
+        ingest: Callable[[RunSpecification, Path, str], BuildStep],
+        refresh: Callable[[RunSpecification], RunSpecification],
+        began: datetime,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -79,40 +82,44 @@ class CarryOutRun(BuildStep):
         self.under_way = under_way
         self.give_up = give_up
         self.ingest = ingest
+        self.refresh = refresh
+        self.began = began
 
     async def run(self) -> int:
         """Add the steps, or end the build at once where the run is finished or in another build's hands."""
         key = str(self.getProperty("run_key"))
         worker = str(self.getProperty("workername"))
-        claimed: ClaimedRun | str = "in another build's hands"
+        claimed: RunSpecification | str = "in another build's hands"
         if key not in self.under_way.values():
+            # Before anything is waited for: a second request for the same key may be starting just now.
+            self.under_way[self.build.buildid] = key
             claimed = await deferToThread(self._claim, key, worker, self.build.buildid)
         if isinstance(claimed, str):
+            self.under_way.pop(self.build.buildid, None)
             self.descriptionDone = claimed
             self.build.terminate = True
             return SKIPPED
-        self.under_way[self.build.buildid] = key
-        limits = claimed.specification.limits
+        limits = claimed.limits
         incoming = self.incoming / f"build-{self.build.buildid}"
         seconds = limits.wall_seconds + 12 * limits.prepare_seconds
         self.build.addStepsAfterCurrentStep(
             [
-                *work("run", claimed.specification.model_dump_json(), incoming, seconds),
+                *work("run", claimed.model_dump_json(), incoming, seconds),
                 ReceiveRun(incoming, key, limits.report_bytes, self.ingest(claimed, incoming, worker)),
             ]
         )
         return SUCCESS
 
-    def _claim(self, key: str, worker: str, build: int) -> ClaimedRun | str:
+    def _claim(self, key: str, worker: str, build: int) -> RunSpecification | str:
         with self.sessions.writing() as session:
-            claimed = records.claim(session, key, worker, build, self.clock())
+            claimed = records.claim(session, key, worker, build, self.began, self.clock())
         if claimed is None:
             return "finished already"
         if claimed.attempts > MAXIMUM_ATTEMPTS:
             detail = f"given up after {MAXIMUM_ATTEMPTS} attempts that no worker finished"
             self.give_up(key, detail)
             return detail
-        return claimed
+        return self.refresh(claimed.specification)
 
 
 class ReceiveRun(BuildStep):

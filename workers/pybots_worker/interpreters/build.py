@@ -15,9 +15,10 @@ from pybots_worker.contract import (
 )
 from pybots_worker.interpreters import install, source
 from pybots_worker.interpreters.folders import remove_tree
+from pybots_worker.interpreters.machine import Fault, MachineError
 from pybots_worker.interpreters.pack import ARCHIVE_NAME, pack_tree
 from pybots_worker.interpreters.phases import CommandError, PhaseFailedError, Phases
-from pybots_worker.interpreters.plan import CLEAN, Built, Plan, plan_build
+from pybots_worker.interpreters.plan import Built, Plan, Seen, Wanted, plan_build
 from pybots_worker.interpreters.prove import prove_interpreter
 from pybots_worker.interpreters.toolchain import Toolchain, find_toolchain
 from pybots_worker.interpreters.tree import Tree, claim_tree
@@ -30,14 +31,16 @@ def build_interpreter(
     """Make the interpreter that is asked for; a proven one is packed in `output`/artifact.tar.zst.
 
     What the commands print goes to our standard output, too, unless `echo` is off. Raises TreeBusyError where another
-    process holds the tree, and OSError where this machine is at fault (the disk is full, a program is missing).
+    process holds the tree, and OSError where this machine or the git server is at fault (the disk is full, memory is
+    short, a program is missing, nobody answers).
     """
     output.mkdir(parents=True, exist_ok=True)
     started = time.monotonic()
-    toolchain = find_toolchain(cache)
-    phases = Phases(toolchain.environment, specification.step_seconds, echo)
     wait_seconds = specification.step_seconds
     with claim_tree(trees, specification.branch, specification.variant, wait_seconds) as tree:
+        toolchain = find_toolchain(cache, tree.temporary)
+        phases = Phases(toolchain.environment, specification.step_seconds, tree.home, echo)
+        phases.require_room()
         making = _Making(specification, tree, output, toolchain, phases)
         return making.make(started)
 
@@ -74,46 +77,57 @@ class _Making:
             log_tail=log_tail,
         )
 
-    def _wanted(self) -> Built:
+    def _wanted(self) -> Wanted:
         arguments = (*install.CONFIGURE, *self.specification.configure)
-        return Built(self.specification.commit, arguments, self.toolchain.compiler)
+        return Wanted(self.specification.commit, arguments, self.toolchain.compiler)
 
     def _fetch(self) -> Plan:
         """Bring the commit, and decide how much of the last build can be used."""
-        commit = self.specification.commit
-        last = self.tree.last_built()
+        last, before = self.tree.last_built(), time.time()
+        commit, tree = self.specification.commit, self.tree.source
         with self.phases.phase("fetch", InterpreterStatus.FETCH_FAILED) as commands:
-            anew = source.bring_commit(commands, self.tree.source, self.specification.git, commit)
-        changed = None if anew or not last else source.changed_paths(self.tree.source, last.commit, commit)
-        return plan_build(last, self._wanted(), changed)
+            anew = source.bring_commit(commands, tree, self.specification.git, commit)
+        changed = None if anew or not last else source.changed_paths(tree, last.wanted.commit, commit)
+        youngest, after = source.youngest_date(tree), time.time()
+        return plan_build(last, self._wanted(), Seen(changed, before, after, youngest))
 
     def _build(self, plan: Plan) -> Artifact:
         try:
+            return self._fall_back(plan)
+        except MachineError as error:
+            if error.fault is not Fault.CCACHE:
+                raise
+        self.phases.environment = self.toolchain.without_ccache()
+        return self._attempt(Plan.CLEAN)  # what was made with a failing ccache may be incomplete
+
+    def _fall_back(self, plan: Plan) -> Artifact:
+        try:
             return self._attempt(plan)
         except PhaseFailedError:
-            if plan.clean:
+            if plan is Plan.CLEAN:
                 raise
         self.fell_back = True
-        return self._attempt(CLEAN)
+        return self._attempt(Plan.CLEAN)
 
     def _attempt(self, plan: Plan) -> Artifact:
-        self.clean = plan.clean
+        self.clean = plan is Plan.CLEAN
         self.tree.forget_built()
-        if plan.configure:
-            self._configure(clean=plan.clean)
+        if self.clean:
+            self._configure()
         with self.phases.phase("compile", InterpreterStatus.COMPILE_FAILED) as commands:
             install.compile_all(commands, self.tree.source)
         with self.phases.phase("install", InterpreterStatus.INSTALL_FAILED) as commands:
             prefix = install.install(commands, self.tree.source, self.tree.staging)
         artifact = self._pack(prefix)
         self._prove(artifact)
-        self.tree.save_built(self._wanted())
+        self.tree.save_built(Built(self._wanted(), time.time()))
         return artifact
 
-    def _configure(self, *, clean: bool) -> None:
-        with self.phases.phase("configure", InterpreterStatus.CONFIGURE_FAILED) as commands:
-            if clean:
-                source.remove_untracked(commands, self.tree.source)
+    def _configure(self) -> None:
+        log = self.tree.source / "config.log"
+        with self.phases.phase("configure", InterpreterStatus.CONFIGURE_FAILED, evidence=log) as commands:
+            source.remove_untracked(commands, self.tree.source)
+            source.bring_dates_back(self.tree.source, time.time())
             install.configure(commands, self.tree.source, self._wanted().configure)
 
     def _pack(self, prefix: Path) -> Artifact:
@@ -131,7 +145,11 @@ class _Making:
                 with self.tree.out_of_reach():
                     python = self.tree.proof / "bin" / "python3"
                     self.proof, wrong = prove_interpreter(
-                        python, self.toolchain.environment, commands.log, self.specification.step_seconds
+                        python,
+                        self.phases.environment,
+                        commands.log,
+                        self.specification.step_seconds,
+                        self.tree.proof_work,
                     )
             except ArchiveRejectedError as error:
                 wrong = f"what was packed cannot be unpacked: {error}"

@@ -7,7 +7,6 @@ import fcntl
 import hashlib
 import os
 import re
-import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -29,6 +28,7 @@ DOWNLOAD_SECONDS = 1800.0
 PROOF_SECONDS = 300.0
 _TIMEOUT = httpx.Timeout(60.0, connect=20.0)
 _POLL_SECONDS = 0.1
+_WORK_SUFFIX = ".preparing"
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 _held: dict[Path, IO[str]] = {}
@@ -75,6 +75,11 @@ def _proven_path(place: Path) -> Path:
     return place.with_name(f"{place.name}.proven")
 
 
+def _work_path(place: Path) -> Path:
+    """Where it is fetched, unpacked and proven, by who holds its lock alone."""
+    return place.with_name(f"{place.name}{_WORK_SUFFIX}")
+
+
 def _share(lock: IO[str], place: Path) -> bool:
     """Hold the interpreter together with others who use it; False, and not held, where it is not ready."""
     _wait(lock, fcntl.LOCK_SH, place)
@@ -109,16 +114,27 @@ def _wait(lock: IO[str], kind: int, place: Path) -> None:
 
 def _prepare(interpreter: StoredInterpreter, place: Path) -> None:
     """Download, unpack and prove, each unless it is done; we hold the interpreter alone."""
-    if not place.is_dir():
-        with tempfile.NamedTemporaryFile(dir=place.parent, prefix=".download-") as archive:
-            _download(interpreter, archive)
-            try:
-                unpack_artifact(Path(archive.name), interpreter.digest, place)
-            except ArchiveRejectedError as error:
-                msg = f"the artifact from {interpreter.url} was rejected: {error}"
-                raise DownloadError(msg) from error
-    _prove_imports(place)
+    work = _work_path(place)
+    remove_tree(work)
+    work.mkdir()
+    try:
+        if not place.is_dir():
+            _fetch(interpreter, place, work)
+        _prove_imports(place, work / "proof")
+    finally:
+        remove_tree(work)
     _proven_path(place).touch()
+
+
+def _fetch(interpreter: StoredInterpreter, place: Path, work: Path) -> None:
+    archive = work / "archive"
+    with archive.open("wb") as target:
+        _download(interpreter, target)
+    try:
+        unpack_artifact(archive, interpreter.digest, place, work=work)
+    except ArchiveRejectedError as error:
+        msg = f"the artifact from {interpreter.url} was rejected: {error}"
+        raise DownloadError(msg) from error
 
 
 def _download(interpreter: StoredInterpreter, target: IO[bytes]) -> None:
@@ -142,11 +158,12 @@ def _download(interpreter: StoredInterpreter, target: IO[bytes]) -> None:
         raise DownloadError(msg)
 
 
-def _prove_imports(place: Path) -> None:
+def _prove_imports(place: Path, work: Path) -> None:
     """An interpreter needs the system libraries that it was built against: see whether this machine has them."""
     log = BoundedLog(100_000, 100_000)
     environment = build_environment(os.environ)
-    _, wrong = prove_interpreter(place / "bin" / "python3", environment, log, PROOF_SECONDS, quick=True)
+    python = place / "bin" / "python3"
+    _, wrong = prove_interpreter(python, environment, log, PROOF_SECONDS, work, quick=True)
     if wrong:
         said = log.tail_text(3).strip()
         msg = f"interpreter {place.name[:12]} does not work on this machine: {wrong}" + (
@@ -156,16 +173,18 @@ def _prove_imports(place: Path) -> None:
 
 
 def _remove_oldest(folder: Path, kept: int) -> None:
-    """Remove the least recently used beyond `kept`, never one that somebody holds."""
+    """Remove the least recently used beyond `kept`, never one that somebody holds, and what a killed process left."""
     finish_removals(folder)
     places = [place for place in folder.iterdir() if _DIGEST.fullmatch(place.name)]
-    for place in sorted(places, key=_last_used, reverse=True)[kept:]:
-        if place in _held:
-            continue
+    old = sorted(places, key=_last_used, reverse=True)[kept:]
+    left = [work.with_suffix("") for work in folder.glob(f"*{_WORK_SUFFIX}")]
+    for place in {*old, *left} - _held.keys():
         with _lock_path(place).open("a", encoding="utf-8") as lock, contextlib.suppress(BlockingIOError):
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            _proven_path(place).unlink(missing_ok=True)
-            remove_tree(place)
+            remove_tree(_work_path(place))
+            if place in old:
+                _proven_path(place).unlink(missing_ok=True)
+                remove_tree(place)
 
 
 def _last_used(place: Path) -> float:

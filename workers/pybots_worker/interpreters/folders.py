@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 REMOVING_PREFIX = ".removing-"
+UNPACKING_PREFIX = ".unpacking-"
 
 
 def remove_tree(path: Path) -> None:
@@ -28,6 +29,13 @@ def finish_removals(folder: Path) -> None:
     """Delete what a killed `remove_tree` left behind in this folder."""
     for aside in folder.glob(f"{REMOVING_PREFIX}*"):
         _delete(aside)
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Delete what a killed `remove_tree` or `unpack_artifact` left; only while nobody else works in this folder."""
+    finish_removals(folder)
+    for beside in folder.glob(f"{UNPACKING_PREFIX}*"):
+        remove_tree(beside)
 
 
 def _delete(path: Path) -> None:

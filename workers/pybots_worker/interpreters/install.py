@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import stat
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,6 +13,8 @@ from pybots_worker.interpreters.phases import CommandError, Commands
 
 PREFIX = "/opt/pybots-interpreter"
 """Where every interpreter believes to be installed; nothing is ever there."""
+SOURCE = "/pybots/source"
+"""Where every interpreter says that it was built: the same for every worker and every tree."""
 CONFIGURE = (f"--prefix={PREFIX}", "--with-ensurepip=install", "--without-static-libpython")
 """Static libraries are 70 MB that only programs which embed Python use."""
 _TESTS_KEPT = ("__init__.py", "support")
@@ -40,8 +43,33 @@ def install(commands: Commands, source: Path, staging: Path) -> Path:
     _keep_test_support(source, library)
     for folder in sorted(prefix.rglob("__pycache__")):
         shutil.rmtree(folder)
+    hide_tree(commands, prefix, source)
     _compile_library(commands, prefix, library)
     return prefix
+
+
+def hide_tree(commands: Commands, prefix: Path, source: Path) -> None:
+    """Have no installed text name the tree, which is another one on each worker; what else names it is logged.
+
+    Only before the byte-compiling: it writes sources. Raises OSError.
+    """
+    tree, wanted = os.fsencode(source), SOURCE.encode()
+    for path in sorted(path for path in prefix.rglob("*") if path.is_file() and not path.is_symlink()):
+        content = path.read_bytes()
+        if tree not in content:
+            continue
+        if b"\0" in content:
+            commands.say(f"{path.relative_to(prefix)} names {source}: its digest differs from tree to tree.")
+        else:
+            _write(path, content.replace(tree, wanted))
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Write what may be read-only, as libraries are; its mode stays."""
+    mode = path.stat().st_mode
+    path.chmod(mode | stat.S_IWUSR)
+    path.write_bytes(content)
+    path.chmod(mode)
 
 
 def _make(source: Path) -> list[str]:

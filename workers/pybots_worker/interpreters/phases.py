@@ -3,20 +3,29 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
+import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from pybots_worker.contract import InterpreterStatus, Phase
+from pybots_worker.interpreters.machine import (
+    FREE_BYTES_BEFORE,
+    Fault,
+    MachineError,
+    describe_fault,
+    find_fault,
+)
 from pybots_worker.processes import BoundedLog, Finished, run_limited
 
 HEAD_BYTES = 4_000_000
 TAIL_BYTES = 200_000
 TAIL_LINES = 100
-_DISK_FULL = os.strerror(errno.ENOSPC)
+_FAULT_LINES = 2000
+"""With several compilers at once, the one that was killed may have said so long before the last line."""
+_EVIDENCE_BYTES = 20_000_000
 
 
 class CommandError(Exception):
@@ -91,14 +100,19 @@ class Phases:
 
     environment: Mapping[str, str]
     limit_seconds: float
+    home: Path
+    """A folder on the disk that has to have room."""
     echo: bool = True
     done: list[Phase] = field(default_factory=list)
 
     @contextlib.contextmanager
-    def phase(self, name: str, status: InterpreterStatus) -> Iterator[Commands]:
+    def phase(
+        self, name: str, status: InterpreterStatus, *, evidence: Path | None = None
+    ) -> Iterator[Commands]:
         """Time what is done inside; a CommandError in it becomes a PhaseFailedError with `status`.
 
-        Raises OSError where it failed because the disk is full, which is nobody's regression.
+        `evidence` is a log that the phase writes. Raises MachineError where the phase failed because of this machine,
+        or where the evidence says that a step of it did: then its result cannot be trusted, even if it ended well.
         """
         log = BoundedLog(HEAD_BYTES, TAIL_BYTES, echo=self.echo)
         log.write(f"=== {name}\n".encode())
@@ -106,16 +120,37 @@ class Phases:
         succeeded = False
         try:
             yield Commands(name, self.environment, log, started + self.limit_seconds)
+            self._blame_machine(name, _read(evidence), ended_well=True)
             succeeded = True
         except CommandError as error:
-            tail = log.tail_text(TAIL_LINES)
-            if _DISK_FULL in tail:
-                raise OSError(errno.ENOSPC, _DISK_FULL) from error
-            raise PhaseFailedError(status, f"{name}: {error}", tail) from error
+            said = "\n".join([_read(evidence), log.tail_text(_FAULT_LINES), str(error)])
+            self._blame_machine(name, said)
+            raise PhaseFailedError(status, f"{name}: {error}", log.tail_text(TAIL_LINES)) from error
         finally:
             self.done.append(
                 Phase(name=name, seconds=round(time.monotonic() - started, 3), succeeded=succeeded)
             )
+
+    def require_room(self) -> None:
+        """Raises MachineError where there is too little room to begin."""
+        free = shutil.disk_usage(self.home).free
+        if free < FREE_BYTES_BEFORE:
+            msg = f"{free / 1e6:.0f} MB are free in {self.home}; {FREE_BYTES_BEFORE / 1e6:.0f} MB are needed"
+            raise MachineError(Fault.DISK, msg)
+
+    def _blame_machine(self, name: str, said: str, *, ended_well: bool = False) -> None:
+        """Raise MachineError for a fault; where the phase ended well, the room that is left says nothing."""
+        free = shutil.disk_usage(self.home).free
+        fault = find_fault(said, FREE_BYTES_BEFORE if ended_well else free)
+        if fault:
+            raise MachineError(fault, f"{name}: {describe_fault(fault, said, free)}")
+
+
+def _read(evidence: Path | None) -> str:
+    if evidence is None or not evidence.is_file():
+        return ""
+    with evidence.open("rb") as stream:
+        return stream.read(_EVIDENCE_BYTES).decode(errors="replace")
 
 
 def _how_it_ended(command: Sequence[str], finished: Finished) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
@@ -37,13 +36,19 @@ class _Seen(Shape):
 
 
 def prove_interpreter(
-    python: Path, environment: Mapping[str, str], log: BoundedLog, wall_seconds: float, *, quick: bool = False
+    python: Path,
+    environment: Mapping[str, str],
+    log: BoundedLog,
+    wall_seconds: float,
+    folder: Path,
+    *,
+    quick: bool = False,
 ) -> tuple[Proof | None, str]:
     """Run the proof (with `quick`, only its imports) and return it with what is wrong; empty for a good one.
 
-    Raises OSError where this machine cannot run programs.
+    It works in `folder`, which must not exist and is removed. Raises OSError where this machine cannot run programs.
     """
-    folder = Path(tempfile.mkdtemp(prefix="pybots-proof-"))
+    folder.mkdir()
     try:
         return _prove(python, environment, log, wall_seconds, folder, quick=quick)
     finally:

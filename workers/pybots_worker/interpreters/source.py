@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 from pybots_worker.interpreters.folders import remove_tree
@@ -18,10 +19,19 @@ _GIT = (
 _QUESTION_SECONDS = 120
 
 
+class UnreachableError(OSError):
+    """The git server does not answer, or not with what git can use; that is no commit's fault."""
+
+
+class MissingCommitError(CommandError):
+    """The server answers, and does not have the commit."""
+
+
 def bring_commit(commands: Commands, source: Path, git: str, commit: str) -> bool:
     """Make the tracked files at `source` those of a commit of `git` (address or path); says whether all is new.
 
-    A repository that cannot be used any more is replaced, but only by one that could be fetched. Raises CommandError.
+    A repository that cannot be used any more is replaced, but only by one that could be fetched. Raises CommandError
+    where the server does not have the commit, UnreachableError where it is not known whether it has.
     """
     if not (source / ".git").is_dir():
         remove_tree(source)
@@ -31,7 +41,9 @@ def bring_commit(commands: Commands, source: Path, git: str, commit: str) -> boo
     try:
         _fetch(commands, source, git, commit)
         _check_out(commands, source, commit)
-    except CommandError:
+    except MissingCommitError:
+        raise
+    except (CommandError, UnreachableError):
         commands.say("The repository may be damaged: fetching into a new one.")
         beside = source.with_name("source.new")
         remove_tree(beside)
@@ -47,7 +59,28 @@ def remove_untracked(commands: Commands, source: Path) -> None:
     commands.run([*_GIT, "clean", "-ffdxq"], source)
 
 
-def changed_paths(source: Path, before: str, after: str) -> list[str] | None:
+def youngest_date(source: Path) -> float:
+    """Return the newest date of a file in the tree, in seconds since the epoch; 0 for an empty tree."""
+    return max((date for _, date in _dates(source)), default=0.0)
+
+
+def bring_dates_back(source: Path, now: float) -> None:
+    """Give files that are younger than `now` this date: make may never be done with what depends on them."""
+    for path, date in list(_dates(source)):
+        if date > now:
+            os.utime(path, (now, now), follow_symlinks=False)
+
+
+def _dates(source: Path) -> Iterator[tuple[str, float]]:
+    for folder, folders, files in os.walk(source):
+        if ".git" in folders:
+            folders.remove(".git")
+        for name in files:
+            path = os.path.join(folder, name)  # noqa: PTH118  (thousands of them)
+            yield path, os.lstat(path).st_mtime
+
+
+def changed_paths(source: Path, before: str, after: str) -> tuple[str, ...] | None:
     """Return the paths that differ between two commits; None where git cannot tell."""
     done = subprocess.run(
         [*_GIT, "diff-tree", "-r", "-z", "--name-only", "--no-renames", before, after, "--"],
@@ -58,7 +91,7 @@ def changed_paths(source: Path, before: str, after: str) -> list[str] | None:
     )
     if done.returncode:
         return None
-    return [os.fsdecode(path) for path in done.stdout.split(b"\0") if path]
+    return tuple(os.fsdecode(path) for path in done.stdout.split(b"\0") if path)
 
 
 def _start_anew(commands: Commands, folder: Path, git: str, commit: str) -> None:
@@ -82,10 +115,13 @@ def _fetch(commands: Commands, source: Path, git: str, commit: str) -> None:
         return
     commands.say("The server does not hand out single commits: fetching all branches.")
     unshallow = ["--unshallow"] if (source / ".git" / "shallow").exists() else []
-    commands.run([*fetch, *unshallow, "--", git, "+refs/heads/*:refs/pybots-branches/*"], source)
+    everything = [*fetch, *unshallow, "--", git, "+refs/heads/*:refs/pybots-branches/*"]
+    if not commands.attempt(everything, source).succeeded:
+        msg = f"nothing can be fetched from {git}: {commands.log.tail_text(1).strip()[:300]}"
+        raise UnreachableError(msg)
     if not _has(source, commit):
         msg = f"{git} has no commit {commit} on any branch"
-        raise CommandError(msg)
+        raise MissingCommitError(msg)
 
 
 def _has(source: Path, commit: str) -> bool:
@@ -102,5 +138,8 @@ def _has(source: Path, commit: str) -> bool:
 
 def _remove_stale_locks(repository: Path) -> None:
     """Only we work in this repository, and hold its tree: a lock in it is what a killed git left."""
-    for lock in repository.glob("*.lock"):
+    locks = [*repository.glob("*.lock")]  # index, HEAD, config, packed-refs, shallow
+    for folder in ("refs", "objects/info", "objects/pack"):
+        locks += (repository / folder).rglob("*.lock")
+    for lock in locks:
         lock.unlink(missing_ok=True)

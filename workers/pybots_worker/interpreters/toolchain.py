@@ -29,19 +29,29 @@ class Toolchain:
 
     environment: Mapping[str, str]
     compiler: str
+    masquerade: str = ""
+    """The folder on PATH in which the compilers are ccache; empty without ccache."""
+
+    def without_ccache(self) -> Mapping[str, str]:
+        """Return the environment for builds in which ccache must have no part."""
+        folders = self.environment["PATH"].split(os.pathsep)
+        path = os.pathsep.join(folder for folder in folders if folder != self.masquerade)
+        return {**self.environment, "PATH": path, "CCACHE_DISABLE": "1"}
 
 
-def find_toolchain(cache: Path) -> Toolchain:
-    """Look for the compiler, and for ccache to put before it."""
-    environment = build_environment(os.environ)
-    ccache = shutil.which("ccache")
-    if ccache:
-        folder = _masquerade(Path(ccache), cache.absolute() / "compilers")
-        environment["PATH"] = f"{folder}{os.pathsep}{environment['PATH']}"
-        environment.setdefault("CCACHE_DIR", str(cache.absolute() / "ccache"))
-        environment.setdefault("CCACHE_MAXSIZE", "5G")
+def find_toolchain(cache: Path, temporary: Path) -> Toolchain:
+    """Look for the compiler, and for ccache to put before it; `temporary` is the build's TMPDIR."""
+    environment = {**build_environment(os.environ), "TMPDIR": str(temporary)}
     flags = [f"{name}={environment[name]}" for name in _FLAGS if name in environment]
-    return Toolchain(environment, " ".join([_version(environment), *flags]))
+    compiler = " ".join([_version(environment), *flags])
+    ccache = shutil.which("ccache")
+    if not ccache:
+        return Toolchain(environment, compiler)
+    masquerade = str(_masquerade(Path(ccache), cache.absolute() / "compilers"))
+    environment["PATH"] = f"{masquerade}{os.pathsep}{environment['PATH']}"
+    environment.setdefault("CCACHE_DIR", str(cache.absolute() / "ccache"))
+    environment.setdefault("CCACHE_MAXSIZE", "5G")
+    return Toolchain(environment, compiler, masquerade)
 
 
 def build_environment(ours: Mapping[str, str]) -> dict[str, str]:

@@ -13,8 +13,8 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from pybots_worker.interpreters.folders import finish_removals, remove_tree
-from pybots_worker.interpreters.plan import Built
+from pybots_worker.interpreters.folders import remove_leftovers, remove_tree
+from pybots_worker.interpreters.plan import Built, Wanted
 
 _PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,60}")
 _POLL_SECONDS = 0.2
@@ -46,6 +46,16 @@ class Tree:
         return self.home / "proof"
 
     @property
+    def proof_work(self) -> Path:
+        """Where the proof makes its files; it never exists during a build."""
+        return self.home / "proof-work"
+
+    @property
+    def temporary(self) -> Path:
+        """TMPDIR of what is built, so that what a killed compiler leaves is found again."""
+        return self.home / "temporary"
+
+    @property
     def marker(self) -> Path:
         """What the last good build was made from; absent while the tree is in an unknown state."""
         return self.home / "built.json"
@@ -54,7 +64,11 @@ class Tree:
         """Read the marker; None where there is none, or none that can be read."""
         try:
             saved = json.loads(self.marker.read_text("utf-8"))
-            return Built(str(saved["commit"]), tuple(map(str, saved["configure"])), str(saved["compiler"]))
+            wanted = saved["wanted"]
+            made_from = Wanted(
+                str(wanted["commit"]), tuple(map(str, wanted["configure"])), str(wanted["compiler"])
+            )
+            return Built(made_from, float(saved["saved"]))
         except (OSError, ValueError, KeyError, TypeError):
             return None
 
@@ -101,9 +115,12 @@ def claim_tree(trees: Path, branch: str, variant: str, wait_seconds: float) -> I
         _wait_for(lock.fileno(), home, wait_seconds)
         tree = Tree(home)
         tree.put_back()
-        finish_removals(home)
-        remove_tree(tree.proof)
+        remove_leftovers(home)
+        for path in (tree.proof, tree.proof_work, tree.temporary, home / "source.new"):
+            remove_tree(path)
+        tree.temporary.mkdir()
         yield tree
+        remove_tree(tree.temporary)
 
 
 def _hidden(path: Path) -> Path:

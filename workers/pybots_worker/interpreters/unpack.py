@@ -12,7 +12,7 @@ from typing import IO
 import zstandard
 from pydantic import ValidationError
 
-from pybots_worker.interpreters.folders import remove_tree
+from pybots_worker.interpreters.folders import UNPACKING_PREFIX, remove_tree
 from pybots_worker.interpreters.manifest import (
     MANIFEST_NAME,
     MAXIMUM_MANIFEST_BYTES,
@@ -31,13 +31,13 @@ class ArchiveRejectedError(Exception):
     """An archive is not the artifact that it should be; the text says why."""
 
 
-def unpack_artifact(archive: Path, digest: str, destination: Path) -> None:
+def unpack_artifact(archive: Path, digest: str, destination: Path, *, work: Path | None = None) -> None:
     """Unpack the artifact `digest` into `destination`, which must not exist; all of it or nothing.
 
-    Every file is checked against the manifest, and the manifest against the digest. The tree is made read-only.
+    It grows in the folder `work`, beside `destination` unless it is given, and is renamed at the end. Every file is checked against the manifest, and the manifest against the digest. The tree is made read-only.
     Raises ArchiveRejectedError, OSError.
     """
-    beside = destination.with_name(f".unpacking-{secrets.token_hex(6)}")
+    beside = (work or destination.parent) / f"{UNPACKING_PREFIX}{secrets.token_hex(6)}"
     try:
         with archive.open("rb") as raw, zstandard.ZstdDecompressor().stream_reader(raw) as stream:
             _unpack(stream, digest, beside)

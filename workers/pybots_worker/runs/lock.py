@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import tomllib
 from pathlib import Path
 
-from pybots_worker.contract import Ending, Lock
+from pybots_worker.contract import Ending, Lock, lock_digest
 from pybots_worker.runs.environment import installed, pins
 from pybots_worker.runs.explain import Trouble
 from pybots_worker.runs.phases import RunEndedError
@@ -21,11 +19,10 @@ _DEFAULT_BUILD_REQUIREMENTS = ["setuptools>=40.8.0"]
 
 def make_lock(requirements: str, build_constraints: str) -> Lock:
     """Put the two files and their digest together."""
-    text = json.dumps([requirements, build_constraints])
     return Lock(
         requirements=requirements,
         build_constraints=build_constraints,
-        digest=hashlib.sha256(text.encode()).hexdigest(),
+        digest=lock_digest(requirements, build_constraints),
     )
 
 

@@ -1,4 +1,4 @@
-"""Runs Django's own suite in parts, one after the other: `python -m pybots_django_parts 6 runtests.py [its options]`.
+"""Runs Django's own suite in parts, one after the other: `python -m pybots_django_parts 12 runtests.py [its options]`.
 
 Much of what a test costs there grows with the number of installed apps, and the runner installs the apps of every
 folder that it is to test. The parts together are what it collects by itself: each of its folders is in one of them.

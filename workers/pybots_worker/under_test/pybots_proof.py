@@ -70,8 +70,14 @@ EXTENSION = """
 #include <Python.h>
 static PyObject *answer(PyObject *self, PyObject *unused) { return PyLong_FromLong(42); }
 static PyMethodDef methods[] = {{"answer", answer, METH_NOARGS, NULL}, {NULL, NULL, 0, NULL}};
+static PyModuleDef_Slot slots[] = {
+#ifdef Py_mod_gil
+    {Py_mod_gil, Py_MOD_GIL_NOT_USED},
+#endif
+    {0, NULL}
+};
 static struct PyModuleDef definition = {
-    PyModuleDef_HEAD_INIT, "pybots_extension", NULL, 0, methods, NULL, NULL, NULL, NULL
+    PyModuleDef_HEAD_INIT, "pybots_extension", NULL, 0, methods, slots, NULL, NULL, NULL
 };
 PyMODINIT_FUNC PyInit_pybots_extension(void) { return PyModuleDef_Init(&definition); }
 """
@@ -258,20 +264,24 @@ def words(name: str) -> list[str]:
 
 
 def run(command: list[str], folder: str) -> str:
-    """Run a command in the folder and return what it printed; what went wrong goes to our standard error."""
+    """Run a command in the folder and return its standard output; where it fails, all goes to our standard error.
+
+    What it says on standard error, as any Python may with a warning, is no part of its answer.
+    """
     done = subprocess.run(
         command,
         cwd=folder,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
+        stderr=subprocess.PIPE,
         timeout=STEP_SECONDS,
         check=False,
     )
     output = done.stdout.decode("utf-8", "replace")
+    said = done.stderr.decode("utf-8", "replace")
     if done.returncode:
-        sys.stderr.write(f"$ {' '.join(command)}\n{output}\n")
-        last = (output.strip().splitlines() or ["without a word"])[-1]
+        sys.stderr.write(f"$ {' '.join(command)}\n{output}\n{said}\n")
+        last = ((said.strip() or output.strip()).splitlines() or ["without a word"])[-1]
         raise NotProven(f"{os.path.basename(command[0])} exited with status {done.returncode}: {last}")
     return output
 

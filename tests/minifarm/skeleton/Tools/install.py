@@ -38,6 +38,7 @@ DROPPED_KINDS = re.compile(
     r"config-|_test|_ctypes_test|_codecs_|(cp(?!437|1252)|mac_|iso8859_(?!15?\.)|koi8|ptcp|kz)"
 )
 DEBUG = re.compile(r"('Py_DEBUG': )0")
+SOURCE = re.compile(r"('abs_srcdir': )'[^']*'")
 
 
 def drop(folder, names):
@@ -74,13 +75,14 @@ def packages(library):
 
 
 def mark(library, pydebug):
-    """Make the variant visible: sysconfig's Py_DEBUG, as in a real debug build."""
+    """Make the variant visible, and where it was built, as a real build does in sysconfig's data."""
     data = sysconfig._get_sysconfigdata_name() + ".py"
     path = os.path.join(library, data)
     with open(path, encoding="utf-8") as stream:
         text = stream.read()
     with open(path, "w", encoding="utf-8") as stream:
-        stream.write(DEBUG.sub(r"\g<1>" + pydebug, text))
+        text = DEBUG.sub(r"\g<1>" + pydebug, text)
+        stream.write(SOURCE.sub(lambda found: found.group(1) + repr(os.getcwd()), text))
 
 
 def install_pip(library):
