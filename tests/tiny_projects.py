@@ -24,10 +24,12 @@ from pybots_worker.runs.carry_out import carry_out
 BACKEND = '''
 """Builds a wheel of what is here; counts its builds in the file named by BUILDS."""
 import os, pathlib, zipfile
-NAME, VERSION, REQUIRES, BREAK = {facts!r}
+NAME, VERSION, REQUIRES, BREAK, NOTING = {facts!r}
 def build_wheel(wheel_directory, config_settings=None, metadata_directory=None):
     if os.environ.get("BUILDS"):
         with open(os.environ["BUILDS"], "a") as file: file.write(NAME + "\\n")
+    if NOTING:
+        with open(NOTING[1], "a") as file: file.write(__import__(NOTING[0]).VERSION + "\\n")
     if BREAK:
         print("ext.c:1:1: error: unknown type name 'PyObjekt'")
         raise RuntimeError("the extension does not compile")
@@ -52,12 +54,14 @@ def write_project(
     requires: tuple[str, ...] = (),
     build_requires: tuple[str, ...] = (),
     breaks: bool = False,
+    noting: tuple[str, Path] | None = None,
     tests: str = "",
     extra: str = "",
 ) -> Path:
-    """Write a project's source with its own build backend."""
+    """Write a project's source with its own build backend; with `noting`, it notes a module's version in a file."""
+    noted = (noting[0], str(noting[1])) if noting else None
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "backend.py").write_text(BACKEND.format(facts=(name, version, requires, breaks)))
+    (folder / "backend.py").write_text(BACKEND.format(facts=(name, version, requires, breaks, noted)))
     (folder / "pyproject.toml").write_text(
         f"[build-system]\nrequires = {json.dumps(build_requires)}\n"
         'build-backend = "backend"\nbackend-path = ["."]\n'

@@ -16,6 +16,7 @@ from pybots.commands.demonstration import carry_out
 from pybots.commands.demonstration.carry_out import Demonstration, Wishes
 from pybots.commands.demonstration.cpython_source import Trunk
 from pybots.commands.demonstration.farm_folder import Ports
+from pybots.commands.demonstration.running_farm import RunningFarm
 from pybots.commands.demonstration.stages import Stage
 from pybots.commands.demonstration.watch import Watch
 from pybots.database.engine import Sessions
@@ -102,7 +103,7 @@ def farm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[PlayedFarm
     recipe.write_text(RECIPE)
     trunk = Trunk("/nowhere", "main", "0" * 40, "CPython 3.13.5 from a test")
 
-    def start(demonstration: Demonstration, _ports: Ports, _say: object) -> None:
+    def start(running: RunningFarm, _ports: Ports, _say: object) -> None:
         played.start(played_sessions[0])
 
     played_sessions: list[Sessions] = []
@@ -113,7 +114,7 @@ def farm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[PlayedFarm
         played_sessions[:] = [made.sessions]
         return made
 
-    monkeypatch.setattr(Demonstration, "_start", start)
+    monkeypatch.setattr(RunningFarm, "start", start)
     monkeypatch.setattr(Demonstration, "_watch", watch)
     monkeypatch.setattr(carry_out, "make_fit", lambda say, install: [])
     monkeypatch.setattr(carry_out.CPythonSource, "get", lambda self, git, version: trunk)

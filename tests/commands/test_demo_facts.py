@@ -185,6 +185,18 @@ def test_variants_that_were_not_asked_for_do_not_count(sessions: Sessions) -> No
     assert both.phases == {}
 
 
+def test_an_interpreter_that_failed_is_nothing_to_wait_for(sessions: Sessions) -> None:
+    fill(sessions)
+    with sessions.writing() as session:
+        add = Rows(session)
+        add.interpreter(2, add.track(variant="debug"), status="prove-failed", artifact_id=None)
+        add.project("attrs").recipe = recipe("attrs", variants=[])
+    standing = watch(sessions, NOW, ("default", "debug")).standing(again=False)
+    assert [fact.status for fact in standing.interpreters] == ["proven", "prove-failed"]
+    assert {key for _, key in standing.expected} == {standing.interpreters[0].key}
+    assert standing.complete
+
+
 def test_a_recipe_says_where_it_runs_and_a_broken_one_is_named(sessions: Sessions) -> None:
     fill(sessions)
     with sessions.writing() as session:

@@ -9,8 +9,8 @@ import pytest
 from rich.console import Console
 
 from pybots.commands.demonstration.build_phases import last_phase
-from pybots.commands.demonstration.carry_out import Patience
 from pybots.commands.demonstration.outcome_table import table
+from pybots.commands.demonstration.patience import Patience
 from pybots.commands.demonstration.progress import LiveTable, PlainLines, display, duration
 from pybots.commands.demonstration.stages import (
     Progress,
@@ -322,6 +322,16 @@ def test_patience_asks_once_and_only_when_nothing_is_under_way() -> None:
     assert not patience.should_ask(idle, 115)
     assert patience.should_ask(idle, 121)
     assert not patience.should_ask(idle, 500)
+
+
+def test_patience_with_a_master_that_plans_nothing() -> None:
+    patience, idle = Patience(ask_after=0, now=0), Standing((interpreter(),), ())
+    assert not patience.is_over(idle, 1)
+    assert patience.should_ask(idle, 1)
+    assert not patience.is_over(idle, 60)
+    assert patience.is_over(idle, 92)
+    busy = Standing((interpreter(),), (run(state="running"),))
+    assert not patience.is_over(busy, 93)
 
 
 def test_patience_ends_where_nothing_can_come() -> None:

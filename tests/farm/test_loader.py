@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from buildbot.config.errors import ConfigErrors
+
 from pybots.commands.new_farm import Choices, make_farm
 from pybots.config import last_good
 from pybots.config.folder import FarmFolder

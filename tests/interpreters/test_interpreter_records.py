@@ -17,6 +17,7 @@ from pybots.interpreters.plan import TrackName, interpreter_key, tracks
 from pybots_worker.contract import Artifact, InterpreterResult, InterpreterStatus
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
+PAUSES = (timedelta(seconds=29), timedelta(seconds=30))
 TRACK = TrackName("main", "default", "linux-x86_64-glibc")
 BUILD, INHERIT, NOT_BUILT = Selection.BUILD, Selection.INHERIT, Selection.NOT_BUILT
 
@@ -181,15 +182,21 @@ def test_an_attempt_that_ended_with_the_master_is_not_counted(sessions: Sessions
     assert attempts == [1, 2, 2, 2]
 
 
-def test_what_failed_for_the_farms_own_reasons_is_wanted_again_while_attempts_remain(sessions: Sessions) -> None:
+def test_what_failed_for_the_farms_own_reasons_is_wanted_again_while_attempts_remain(
+    sessions: Sessions,
+) -> None:
     history(sessions, BUILD)
     key = interpreter_key(TRACK, sha(0))
     with sessions.writing() as session:
         records.want(session, [TRACK], 0, NOW)
-        assert not records.release(session, key, 2), "nobody works on it"
+        assert not records.release(session, key, 2, NOW), "nobody works on it"
         for expected in (True, False):
             records.claim(session, key, "one", 1, NOW, NOW)
-            assert records.release(session, key, 2) is expected
+            assert records.release(session, key, 2, NOW) is expected
+            due = [
+                len(records.in_state(session, ["wanted"], [TRACK.platform], NOW + wait, 9)) for wait in PAUSES
+            ]
+            assert due == [0, int(expected)]
 
 
 def test_what_waits_is_superseded_and_what_runs_is_not(sessions: Sessions) -> None:
@@ -203,7 +210,9 @@ def test_what_waits_is_superseded_and_what_runs_is_not(sessions: Sessions) -> No
     assert (running.state, newest.state) == ("running", "wanted")
     assert inherited.inherited_from_id is None
     with sessions.reading() as session:
-        selections = [row.selection for row in session.scalars(select(BranchCommit).order_by(BranchCommit.position))]
+        selections = [
+            row.selection for row in session.scalars(select(BranchCommit).order_by(BranchCommit.position))
+        ]
     assert selections == ["build", "not-built", "inherit", "build"]
     with sessions.writing() as session:
         assert records.want(session, [TRACK], None, NOW) == [], "it does not come back"

@@ -83,7 +83,13 @@ class Workshop:
             "trees=Path(sys.argv[2]), output=Path(sys.argv[3]), cache=Path(sys.argv[4]))"
         )
         arguments = [self.specification().model_dump_json(), *map(str, self.folders().values())]
-        return subprocess.Popen([sys.executable, "-c", code, *arguments], stdout=subprocess.DEVNULL)
+        temporary = self.folder / "temporary"
+        temporary.mkdir()
+        return subprocess.Popen(
+            [sys.executable, "-c", code, *arguments],
+            stdout=subprocess.DEVNULL,
+            env={**os.environ, "TMPDIR": str(temporary)},
+        )
 
     def run(self, result: InterpreterResult, code: str) -> str:
         """Run code on what was built, unpacked elsewhere."""
@@ -160,12 +166,62 @@ ADD = (
 )
 
 
+ANSWER = "import _add; print(_add.answer())"
+
+
 def test_what_changes_in_c_is_compiled_again(workshop: Workshop) -> None:
     for answer in (1, 2):
         workshop.commit({"Modules/_add.c": ADD.format(answer=answer)})
         result = workshop.build()
-        assert workshop.run(result, "import _add; print(_add.answer())") == str(answer)
+        assert workshop.run(result, ANSWER) == str(answer)
         assert result.clean_build == (answer == 1)
+
+
+def test_an_object_from_before_the_clock_was_set_back_is_made_again(workshop: Workshop) -> None:
+    """Once the clock is right again, the objects of the last build are younger than any source."""
+    workshop.commit({"Modules/_add.c": ADD.format(answer=1)})
+    workshop.build()
+    ahead = time.time() + 3600
+    for path in (workshop.tree() / "source").rglob("*.[os]*"):
+        os.utime(path, (ahead, ahead))
+    workshop.commit({"Modules/_add.c": ADD.format(answer=2)})
+    assert workshop.run(workshop.build(), ANSWER) == "2"
+    marker = workshop.tree() / "built.json"
+    marker.write_text(json.dumps(json.loads(marker.read_text()) | {"saved": ahead}))
+    assert workshop.build().clean_build
+
+
+def test_new_flags_reach_every_object(workshop: Workshop) -> None:
+    workshop.commit(
+        {
+            "Modules/_add.c": ADD.format(answer="ANSWER"),
+            "Makefile.pre.in": makefile_with({"-O0": "-O0 -DANSWER=1"}),
+        }
+    )
+    assert workshop.run(workshop.build(), ANSWER) == "1"
+    workshop.commit({"Makefile.pre.in": makefile_with({"-O0": "-O0 -DANSWER=2"})})
+    result = workshop.build()
+    assert workshop.run(result, ANSWER) == "2"
+    assert (result.clean_build, result.fell_back) == (True, False)
+
+
+def test_two_trees_make_one_artifact(workshop: Workshop, tmp_path: Path) -> None:
+    """One is built in place, the other from nothing, elsewhere."""
+    workshop.commit({"Modules/_add.c": ADD.format(answer=1)})
+    workshop.build()
+    workshop.commit({"Lib/colorsys.py": "ANSWER = 42\n"})
+    in_place = workshop.build()
+    clean = build_interpreter(
+        workshop.specification(),
+        trees=tmp_path / "another place" / "trees",
+        output=tmp_path / "another output",
+        cache=tmp_path / "another cache",
+        echo=False,
+    )
+    assert (in_place.clean_build, clean.clean_build) == (False, True)
+    assert in_place.artifact == clean.artifact
+    seen = "import sysconfig; print(sysconfig.get_config_var('abs_srcdir'))"
+    assert workshop.run(in_place, seen) == "/pybots/source"
 
 
 def test_the_debug_variant_has_a_tree_of_its_own(workshop: Workshop) -> None:
@@ -203,30 +259,38 @@ def test_each_phase_has_its_status(
     assert not (workshop.output / "artifact.tar.zst").exists()
 
 
-@pytest.mark.parametrize(
-    "changes", [{"commit": "0" * 40}, {"git": "/nowhere/at/all"}, {"git": "ext::sh -c true"}]
-)
-def test_what_cannot_be_fetched(workshop: Workshop, changes: dict[str, str]) -> None:
+def test_a_commit_that_cannot_be_fetched(workshop: Workshop) -> None:
     workshop.commit()
-    result = workshop.build(**changes)
+    result = workshop.build(commit="0" * 40)
     assert (result.status, phases(result)) == ("fetch-failed", ["fetch!"])
-    assert "fatal:" in result.log_tail
+    assert "has no commit 0000" in result.detail
+
+
+def test_a_server_that_is_away_is_nobodys_regression(workshop: Workshop) -> None:
+    workshop.commit()
+    with pytest.raises(OSError, match=r"nothing can be fetched from http://127\.0\.0\.1:1/"):
+        workshop.build(git="http://127.0.0.1:1/cpython.git")
+
+
+def makefile_with(changes: dict[str, str]) -> str:
+    makefile = (SKELETON / "Makefile.pre.in").read_text()
+    base = str(Path(sys._base_executable).resolve())  # type: ignore[attr-defined]
+    for old, new in {**changes, "@BASE@": base, "@EXT_SUFFIX@": ".so"}.items():
+        assert old in makefile
+        makefile = makefile.replace(old, new)
+    return makefile
 
 
 def test_a_failure_in_place_is_tried_again_from_scratch(workshop: Workshop) -> None:
     """The second commit does not compile where an object of the first one is left."""
-    workshop.commit({"Modules/_old.c": "int old;\n"})
+    check = "no-old-objects:\n\ttest -e Modules/_old.c || test ! -e Modules/_old.o\n\ninstall: all"
+    makefile = makefile_with({"\nall:": "\nall: no-old-objects", "install: all": check})
+    workshop.commit({"Modules/_old.c": "int old;\n", "Makefile.pre.in": makefile})
     assert workshop.build().status == "proven"
-    makefile = (SKELETON / "Makefile.pre.in").read_text()
-    makefile = makefile.replace("\nall:", "\nall: no-old-objects").replace(
-        "install: all", "no-old-objects:\n\ttest ! -e Modules/_old.o\n\ninstall: all"
-    )
-    makefile = makefile.replace("@BASE@", str(Path(sys._base_executable).resolve()))  # type: ignore[attr-defined]
-    makefile = makefile.replace("@EXT_SUFFIX@", ".so")
-    workshop.commit({"Modules/_old.c": None, "Makefile.pre.in": makefile})
+    workshop.commit({"Modules/_old.c": None})
     result = workshop.build()
     assert (result.status, result.fell_back, result.clean_build) == ("proven", True, True)
-    assert phases(result) == ["fetch", "configure", "compile!", *EVERYTHING[1:]]
+    assert phases(result) == ["fetch", "compile!", *EVERYTHING[1:]]
     workshop.commit(COMPILE_FAILS)
     result = workshop.build()
     assert (result.status, result.fell_back) == ("compile-failed", True)
@@ -288,10 +352,13 @@ def test_a_killed_build_does_not_harm_the_next(workshop: Workshop, where: str) -
     assert hidden == (where == "Lib/uuid.py")
     os.kill(worker.pid, signal.SIGKILL)
     worker.wait()
+    assert list((workshop.folder / "temporary").iterdir()) == []
+    (workshop.tree() / ".unpacking-0" / "bin").mkdir(parents=True)
     (workshop.tree() / ("source.out-of-reach" if hidden else "source") / ".git" / "index.lock").touch()
     result = workshop.build(commit=good)
     assert (result.status, result.clean_build, result.fell_back) == ("proven", True, False)
     wait_until(lambda: list(processes_in(workshop.folder)) == [])
+    assert {path.name for path in workshop.tree().iterdir()} == {"built.json", "lock", "source", "staging"}
 
 
 def test_a_broken_repository_is_replaced(workshop: Workshop) -> None:
@@ -344,6 +411,46 @@ def test_a_full_disk_is_nobodys_regression(workshop: Workshop) -> None:
     workshop.commit({"Tools/install.py": "raise SystemExit('write: No space left on device')\n"})
     with pytest.raises(OSError, match="No space left on device"):
         workshop.build()
+
+
+def test_no_build_is_begun_on_a_full_disk(workshop: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pybots_worker.interpreters.phases.FREE_BYTES_BEFORE", 1 << 60)
+    workshop.commit()
+    with pytest.raises(OSError, match="MB are free in"):
+        workshop.build()
+
+
+def test_a_disk_that_fills_up_is_nobodys_regression(
+    workshop: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pybots_worker.interpreters.machine.FREE_BYTES_AFTER", 1 << 60)
+    monkeypatch.setattr("pybots_worker.interpreters.phases.FREE_BYTES_BEFORE", 1 << 60)
+    monkeypatch.setattr("pybots_worker.interpreters.phases.Phases.require_room", lambda _phases: None)
+    workshop.commit(COMPILE_FAILS)
+    with pytest.raises(OSError, match="compile: .* MB are free"):
+        workshop.build()
+
+
+def test_a_configure_that_a_fault_deceived_is_not_built_upon(workshop: Workshop) -> None:
+    """It ends well, and has found that the compiler can do nothing."""
+    configure = (SKELETON / "configure").read_text()
+    workshop.commit(
+        {"configure": f"{configure}\necho 'cc1: out of memory allocating 8 bytes' > config.log\n"}
+    )
+    with pytest.raises(OSError, match="configure: cc1: out of memory allocating 8 bytes"):
+        workshop.build()
+
+
+def test_without_ccache_where_ccache_fails(workshop: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
+    programs = workshop.folder / "programs"
+    programs.mkdir()
+    (programs / "ccache").write_text("#!/bin/sh\necho 'ccache: error: cannot write' >&2\nexit 1\n")
+    (programs / "ccache").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{programs}{os.pathsep}{os.environ['PATH']}")
+    workshop.commit({"Modules/_add.c": ADD.format(answer=1)})
+    result = workshop.build()
+    assert (result.status, result.clean_build, result.fell_back) == ("proven", True, False)
+    assert phases(result) == ["fetch", "configure", "compile!", *EVERYTHING[1:]]
 
 
 @pytest.mark.acceptance

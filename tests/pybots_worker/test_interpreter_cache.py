@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -90,10 +92,16 @@ def nothing_is_held() -> Iterator[None]:
         subject._held.popitem()[1].close()
 
 
-def start(interpreter: StoredInterpreter, cache: Path, kept: int = 10) -> subprocess.Popen[str]:
+def start(
+    interpreter: StoredInterpreter, cache: Path, kept: int = 10, temporary: Path | None = None
+) -> subprocess.Popen[str]:
     arguments = [interpreter.model_dump_json(), str(cache), str(kept)]
     return subprocess.Popen(
-        [sys.executable, "-c", FETCH, *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", FETCH, *arguments],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, **({"TMPDIR": str(temporary)} if temporary else {})},
     )
 
 
@@ -173,6 +181,46 @@ def test_what_is_not_the_artifact_is_refused(
     with pytest.raises(DownloadError, match=reason):
         fetch_interpreter(interpreter, tmp_path)
     assert unpacked(tmp_path) == set()
+
+
+def test_what_a_killed_process_left_is_removed(store: Store, tmp_path: Path) -> None:
+    """Of this interpreter, and of one that nobody asks for again; but not what somebody is preparing."""
+    interpreter, busy = store.add("a"), tmp_path / "interpreters" / ("b" * 64)
+    for digest in (interpreter.digest, busy.name, "c" * 64):
+        (tmp_path / "interpreters" / f"{digest}.preparing" / ".unpacking-1" / "bin").mkdir(parents=True)
+    with subject._lock_path(busy).open("a") as lock, subject._alone(lock, busy):
+        fetch_interpreter(interpreter, tmp_path)
+    assert {path.name for path in (tmp_path / "interpreters").iterdir() if path.is_dir()} == {
+        interpreter.digest,
+        f"{busy.name}.preparing",
+    }
+
+
+def test_a_killed_fetch_leaves_what_the_next_one_finds(store: Store, tmp_path: Path) -> None:
+    store.add("a")
+    python = store.folder.parent / "tree-a" / "bin" / "python3"
+    python.write_text(f"#!/bin/sh\ntouch started\nsleep 600\n# {python}")
+    output = store.folder / "slow"
+    output.mkdir()
+    artifact = pack_tree(python.parent.parent, output)
+    interpreter = StoredInterpreter(
+        digest=artifact.digest,
+        url=f"{store.address}/slow/{artifact.archive}",
+        archive_sha256=artifact.archive_sha256,
+    )
+    scratch, cache = tmp_path / "scratch", tmp_path / "cache"
+    scratch.mkdir()
+    process = start(interpreter, cache, temporary=scratch)
+    proof = cache / "interpreters" / f"{interpreter.digest}.preparing" / "proof" / "work" / "started"
+    deadline = time.monotonic() + 60
+    while not proof.exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    process.kill()
+    process.communicate(timeout=60)
+    assert list(scratch.iterdir()) == []
+    fetch_interpreter(store.add("b"), cache)
+    assert not list((cache / "interpreters").glob("*.preparing"))
 
 
 def test_a_page_that_is_not_there(store: Store, tmp_path: Path) -> None:

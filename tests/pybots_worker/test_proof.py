@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import runpy
 import subprocess
 import sys
 import textwrap
@@ -38,9 +39,12 @@ def prints(facts: object) -> str:
 
 
 def prove(python: Path) -> tuple[Any, str]:
-    return prove_interpreter(
-        python, build_environment({"PATH": "/usr/bin:/bin"}), BoundedLog(10_000, 1000), 30
-    )
+    environment = build_environment({"PATH": "/usr/bin:/bin"})
+    work = python.with_name("work")
+    try:
+        return prove_interpreter(python, environment, BoundedLog(10_000, 1000), 30, work)
+    finally:
+        assert not work.exists()
 
 
 @pytest.mark.parametrize(
@@ -99,6 +103,15 @@ def test_everything_is_checked_on_the_python_that_runs_this(tmp_path: Path) -> N
     }
     assert {name: said for name, said in facts["checks"].items() if said != "ok"} == {}
     assert {"ssl", "sqlite3", "ctypes", "zlib", "bz2", "lzma"} <= set(facts["modules"])
+
+
+def test_a_warning_is_no_part_of_an_answer(tmp_path: Path) -> None:
+    """A free-threaded Python says on standard error that a module switched the GIL on."""
+    proof = runpy.run_path(str(SCRIPT))
+    code = "import sys; print(42); print('RuntimeWarning', file=sys.stderr); sys.exit(len(sys.argv) - 1)"
+    assert proof["run"]([sys.executable, "-c", code], str(tmp_path)) == "42\n"
+    with pytest.raises(proof["NotProven"], match="exited with status 1: RuntimeWarning"):
+        proof["run"]([sys.executable, "-c", code, "fail"], str(tmp_path))
 
 
 def test_a_module_from_elsewhere_is_seen(tmp_path: Path) -> None:

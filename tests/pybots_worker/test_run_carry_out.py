@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,9 @@ import pytest
 import zstandard
 
 from pybots_worker.contract import Ending, FolderSource, Limits, LocalInterpreter, RunResult
-from pybots_worker.runs.environment import pins
+from pybots_worker.runs.environment import pins, uv_cache
 from pybots_worker.runs.lock import is_hashed, make_lock
-from tiny_projects import PASSES, UNITTEST, Bench, write_project, write_sdist, write_wheel
+from tiny_projects import PASSES, UNITTEST, Bench, sha256, write_project, write_sdist, write_wheel
 
 
 @pytest.fixture
@@ -34,8 +35,8 @@ def test_run_that_passes(bench: Bench) -> None:
     assert (result.ending, result.exit_status, result.signal, result.detail) == (Ending.EXITED, 0, "", "")
     assert [phase.name for phase in result.phases] == [
         "fetch interpreter",
-        "fetch source",
         "create environment",
+        "fetch source",
         "resolve",
         "install dependencies",
         "install project",
@@ -118,11 +119,16 @@ class T(unittest.TestCase):
     assert {name for name in seen if name.startswith(("PYTHON", "UV_", "PIP_"))} == {"PYTHONPATH"}
     assert (seen["LANG"], seen["OWN"]) == ("C.UTF-8", str(folder / "source"))
     assert seen["HOME"].startswith(str(folder))
-    assert seen["TMPDIR"].startswith(str(folder))
+    assert len(seen["TMPDIR"]) < 107 - 32 - 30, "multiprocessing's sockets fit, and a test's own names"
+    assert not Path(seen["TMPDIR"]).exists()
+    assert Path(seen["PYTHONPATH"]).is_relative_to(folder)
     assert seen["PATH"].startswith(str(folder / "venv" / "bin"))
     assert str(Path(sys.prefix) / "bin") not in seen["PATH"].split(os.pathsep)
 
 
+STARTS_ALONE = """case "$*" in *version*json*|*json*version*) echo '"3.15"'; exit 0;; esac
+echo 'Fatal Python error: init_import_site' >&2; exit 1
+"""
 HANGS = "import time, unittest\nclass T(unittest.TestCase):\n def test_a(self): time.sleep(600)\n"
 SPINS = "import unittest\nclass T(unittest.TestCase):\n def test_a(self):\n  while True: pass\n"
 CRASHES = "import os, unittest\nclass T(unittest.TestCase):\n def test_a(self): os.abort()\n"
@@ -169,6 +175,18 @@ FAILS = "import unittest\nclass T(unittest.TestCase):\n def test_a(self): self.f
             "false does not work on this",
         ),
         ({}, {"command": ["{pyton}"]}, Ending.INSTALL_FAILED, "unknown placeholder {pyton}"),
+        (
+            {},
+            {"interpreter": LocalInterpreter(path="{folder}/no-uv")},
+            Ending.ENVIRONMENT_FAILED,
+            "creating the environment failed",
+        ),
+        ({}, {"command": ["./not-a-program"]}, Ending.INSTALL_FAILED, "./not-a-program: Exec format error"),
+        ({}, {"command": ["./file/program"]}, Ending.INSTALL_FAILED, "./file/program: Not a directory"),
+        ({}, {"command": ["./circle"]}, Ending.INSTALL_FAILED, "./circle: Too many levels"),
+        ({}, {"directory": "circle"}, Ending.INSTALL_FAILED, "no folder 'circle'"),
+        ({}, {"install": [["./not-a-program"]]}, Ending.INSTALL_FAILED, "./not-a-program: Exec format error"),
+        ({}, {"install": [["./circle"]]}, Ending.INSTALL_FAILED, "./circle: Too many levels"),
         ({}, {"command": ["no-such-runner"]}, Ending.INSTALL_FAILED, "cannot be started: no-such-runner"),
         ({}, {"directory": "../.."}, Ending.INSTALL_FAILED, "no folder '../..' to run the suite in"),
         ({}, {"extras": ["none"], "install": [["false"]]}, Ending.INSTALL_FAILED, "step `false` failed"),
@@ -192,6 +210,15 @@ def test_endings(
 ) -> None:
     write_sdist(bench.links, "broken", "1.0", breaks=True)
     write_project(bench.source, "tiny", **{"tests": PASSES} | project)
+    (bench.source / "not-a-program").write_bytes(b"\x7fELF and no more")
+    (bench.source / "not-a-program").chmod(0o755)
+    (bench.source / "file").write_text("")
+    (bench.source / "circle").symlink_to("circle")
+    shim = bench.folder / "no-uv"
+    shim.write_text("#!/bin/sh\n" + STARTS_ALONE)
+    shim.chmod(0o755)
+    if getattr(changes.get("interpreter"), "path", "") == "{folder}/no-uv":
+        changes = {"interpreter": LocalInterpreter(path=str(shim))}
     result, folder = bench.run(**changes)
     assert (result.ending, detail in result.detail) == (ending, True), result.detail + log_of(folder)
     assert (folder / "result.json").exists()
@@ -289,6 +316,101 @@ def test_log_is_bounded(bench: Bench) -> None:
     assert result.log_truncated
     assert len(log_of(folder)) < 11_000
     assert "bytes left out" in log_of(folder)
+
+
+def test_disk_that_was_full_for_a_while_is_the_machines_fault(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_project(bench.source, "tiny", tests=PASSES)
+    monkeypatch.setattr("pybots_worker.runs.carry_out.FREE_BYTES_DURING", 1 << 60)
+    result, _ = bench.run()
+    assert result.ending is Ending.UNFIT
+    assert "the disk was full during the suite" in result.detail
+
+
+@pytest.mark.parametrize(("killed", "ending"), [(0, Ending.CRASHED), (1, Ending.UNFIT)])
+def test_suite_killed_because_memory_ran_out(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, killed: int, ending: Ending
+) -> None:
+    """The suite itself counts the kernel's number up, where it is to look as if the kernel had done it."""
+    vmstat = bench.folder / "vmstat"
+    vmstat.write_text("nr_free_pages 1\noom_kill 7\n")
+    monkeypatch.setattr("pybots_worker.processes._VMSTAT", vmstat)
+    code = f"import os; open({str(vmstat)!r}, 'w').write('oom_kill {7 + killed}'); os.kill(os.getpid(), 9)"
+    write_project(bench.source, "tiny", tests=PASSES)
+    result, _ = bench.run(command=["{python}", "-c", code])
+    assert (result.ending, result.signal) == (ending, "SIGKILL")
+    step = [["{python}", "-c", code.replace(str(7 + killed), str(8 + 2 * killed))]]
+    vmstat.write_text("oom_kill 8\n")
+    result, _ = bench.run(install=step)
+    assert result.ending is (Ending.UNFIT if killed else Ending.INSTALL_FAILED)
+    assert ("memory" in result.detail) == bool(killed)
+
+
+def git(folder: Path, *arguments: str) -> str:
+    names = ("-c", "user.name=T", "-c", "user.email=t@t.example")
+    command = ["git", *names, *arguments]
+    return subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True).stdout.strip()
+
+
+@pytest.mark.parametrize("own_steps", [True, False])
+def test_distribution_from_a_commit_is_in_the_lock(bench: Bench, own_steps: bool) -> None:
+    repository = write_project(bench.folder / "repository", "dep")
+    git(repository, "init", "--quiet")
+    git(repository, "add", ".")
+    git(repository, "commit", "-q", "-m", "1")
+    commit = git(repository, "rev-parse", "HEAD")
+    asked = f"dep @ git+{repository.as_uri()}"
+    write_project(bench.source, "tiny", tests=PASSES)
+    steps = [["{uv}", "pip", "install", asked], ["{uv}", "pip", "install", "--no-deps", "{source}"]]
+    changes: dict[str, Any] = {"install": steps} if own_steps else {"requirements": [asked]}
+    first, folder = bench.run(**changes)
+    assert first.ending is Ending.EXITED, log_of(folder)
+    assert first.lock
+    assert pins(first.lock.requirements) == {"dep": f"git+{repository.as_uri()}@{commit}"}
+    second, folder = bench.run(**changes, lock=first.lock)
+    assert (second.ending, second.lock) == (Ending.EXITED, first.lock), log_of(folder)
+
+
+def test_lock_that_would_be_incomplete_is_none(bench: Bench) -> None:
+    elsewhere = write_project(bench.folder / "elsewhere", "dep")
+    write_project(bench.source, "tiny", tests=PASSES)
+    result, folder = bench.run(install=[["{uv}", "pip", "install", str(elsewhere), "{source}"]])
+    assert (result.ending, result.lock) == (Ending.EXITED, None)
+    assert "no lock: dep @ file://" in log_of(folder)
+
+
+@pytest.mark.parametrize(("needs", "used"), [("tool", "1.0"), ("tool>=2", "2.0")])
+def test_dependencies_builds_keep_to_the_lock_where_they_can(bench: Bench, needs: str, used: str) -> None:
+    """What the project's build was locked to holds for a dependency's build too, unless that cannot have it."""
+    write_wheel(bench.links, "tool", "1.0")
+    write_project(bench.source, "tiny", build_requires=("tool",), requires=("compiled",), tests=PASSES)
+    write_sdist(bench.links, "compiled", "1.0")
+    first, folder = bench.run()
+    assert first.ending is Ending.EXITED, log_of(folder)
+    assert first.lock
+    write_wheel(bench.links, "tool", "2.0")
+    seen = bench.folder / "seen"
+    sdist = write_sdist(bench.links, "compiled", "1.0", build_requires=(needs,), noting=("tool", seen))
+    assert first.lock.requirements.count("sha256:") == 1
+    old = first.lock.requirements.split("sha256:")[1].split()[0]
+    lock = make_lock(first.lock.requirements.replace(old, sha256(sdist)), first.lock.build_constraints)
+    second, folder = bench.run(lock=lock)
+    assert second.ending is Ending.EXITED, log_of(folder)
+    assert seen.read_text().split()[-1] == used
+
+
+def test_only_the_caches_used_last_are_kept_and_none_in_use_is_removed(tmp_path: Path) -> None:
+    for number, name in enumerate("abcd"):
+        with uv_cache(tmp_path, name, kept=9) as cache:
+            (cache / "wheel").write_text(name)
+        os.utime(tmp_path / "uv" / f"{name}.lock", (number, number))
+    with uv_cache(tmp_path, "a", kept=9), uv_cache(tmp_path, "new", kept=2) as new:
+        os.utime(tmp_path / "uv" / "a.lock", (0, 0))
+        with uv_cache(tmp_path, "new", kept=2) as again:
+            assert again == new
+        left = {path.name for path in (tmp_path / "uv").iterdir() if path.is_dir()}
+    assert left == {"a", "d", "new"}
 
 
 def test_full_disk_is_the_machines_fault(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:

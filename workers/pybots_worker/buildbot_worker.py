@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import platform
+import re
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import IO
 
@@ -15,6 +18,19 @@ KEEPALIVE_SECONDS = 15
 MAXIMUM_DELAY_SECONDS = 10
 """The master may be restarted at any time; Buildbot's own default waits up to five minutes."""
 UMASK = 0o022
+ENVIRONMENT_VARIABLE = "PYBOTS_ENVIRONMENT_FILE"
+ENVIRONMENT_FILE = "environment.json"
+
+_TOLD = re.compile(
+    r"PATH|HOME|USER|LOGNAME|SHELL|LANG|LANGUAGE|LC_\w+|TZ|TMPDIR|LD_LIBRARY_PATH|PYTHONPATH|PYBOTS_\w+"
+)
+"""What the master may see of a volunteer's environment: buildbot-worker sends it all that it has."""
+_KEPT_BACK = re.compile(
+    r"CC|CXX|CPPFLAGS|CFLAGS|LDFLAGS|PKG_CONFIG_PATH|CCACHE_\w+|UV_\w+|PIP_\w+|XDG_CONFIG_HOME|SSH_AUTH_SOCK"
+    r"|(?:http|https|all|no)_proxy|(?:HTTP|HTTPS|ALL|NO)_PROXY"
+    r"|SSL_CERT_FILE|SSL_CERT_DIR|REQUESTS_CA_BUNDLE|CURL_CA_BUNDLE|GIT_SSL_CAINFO"
+)
+"""What our own commands use besides; an index's address may hold a password."""
 
 _TAC = """\
 # Written by `pybots-worker start`; changes are lost at the next start.
@@ -89,9 +105,34 @@ def run(folder: Path) -> None:
     from twisted.scripts import twistd  # noqa: PLC0415  (importing it installs nothing, but takes a second)
 
     # What the master has this worker run is found beside our Python, wherever we were started.
+    _hide_environment(folder)
     own = str(Path(sys.executable).parent)
     os.environ["PATH"] = os.pathsep.join([own, os.environ.get("PATH", os.defpath)])
     os.environ[ACTIVE_FOLDER_VARIABLE] = str(folder / "active")
     os.chdir(folder)
     sys.argv = ["twistd", "--no_save", "--nodaemon", "--pidfile=", "--python=buildbot.tac"]
     twistd.run()  # type: ignore[no-untyped-call]
+
+
+def take_back_environment() -> None:
+    """Add to this process's environment what `start` kept from the master; nothing outside of a worker."""
+    path = os.environ.pop(ENVIRONMENT_VARIABLE, "")
+    if path:
+        os.environ.update(json.loads(Path(path).read_text(encoding="utf-8")))
+
+
+def told_and_kept_back(environment: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:
+    """Divide an environment into what the master may see and what only our commands may; the rest is dropped."""
+    told = {name: text for name, text in environment.items() if _TOLD.fullmatch(name)}
+    kept_back = {name: text for name, text in environment.items() if _KEPT_BACK.fullmatch(name)}
+    return told, kept_back
+
+
+def _hide_environment(folder: Path) -> None:
+    told, kept_back = told_and_kept_back(os.environ)
+    path = folder / ENVIRONMENT_FILE
+    path.unlink(missing_ok=True)
+    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:  # noqa: PTH123
+        json.dump(kept_back, file)
+    os.environ.clear()
+    os.environ.update(told | {ENVIRONMENT_VARIABLE: str(path)})

@@ -39,6 +39,7 @@ class Check:
 def examine(folder: Path, host: str, port: int) -> Iterator[Check]:
     """Look at everything, one thing after the other."""
     yield _compiler()
+    yield _program("make", "make", needed=True)
     yield _program("git", "git", needed=True)
     yield _program("ccache", "ccache", needed=False)
     yield _sandbox()

@@ -23,7 +23,15 @@ import psutil
 from pybots_worker.bounded_log import BoundedLog
 from pybots_worker.keeper import KILL_SECONDS, TERM_GRACE_SECONDS
 
-__all__ = ["BoundedLog", "Finished", "StoppedError", "kill_leftovers", "recorded", "run_limited", "stop_if_alone"]
+__all__ = [
+    "BoundedLog",
+    "Finished",
+    "StoppedError",
+    "kill_leftovers",
+    "recorded",
+    "run_limited",
+    "stop_if_alone",
+]
 
 ACTIVE_FOLDER_VARIABLE = "PYBOTS_ACTIVE_FOLDER"
 """Where what is running is recorded, for `kill_leftovers`; set by `pybots-worker start`."""
@@ -382,7 +390,7 @@ class _Watch:
 
 
 def _out_of_memory_kills() -> int:
-    """How many processes the kernel has killed for want of memory since the machine started; 0 where it does not say."""
+    """How many processes the kernel has killed for want of memory since it started; 0 where it does not say."""
     with contextlib.suppress(OSError, ValueError):
         for line in _VMSTAT.read_text().splitlines():
             name, _, number = line.partition(" ")

@@ -13,11 +13,13 @@ from types import FrameType
 import click
 from rich.console import Console
 
-from pybots.commands.demonstration.carry_out import ChildEndedError, Demonstration, DemonstrationError, Wishes
+from pybots.commands.demonstration.carry_out import Demonstration, Wishes
+from pybots.commands.demonstration.children import ChildEndedError
 from pybots.commands.demonstration.farm_folder import VARIANTS, FolderError
 from pybots.commands.demonstration.local_repository import SourceError
 from pybots.commands.demonstration.machine import MachineUnfitError
 from pybots.commands.demonstration.progress import display
+from pybots.commands.demonstration.running_farm import NotStartedError
 
 NOT_CARRIED_OUT = 1
 BAD_USE = 2
@@ -105,7 +107,7 @@ def _carry_out(wishes: Wishes, *, once: bool) -> int:
         except (MachineUnfitError, FolderError) as error:
             shown.say(str(error))
             return BAD_USE
-        except (SourceError, ChildEndedError, DemonstrationError) as error:
+        except (SourceError, ChildEndedError, NotStartedError) as error:
             shown.say(str(error))
             return NOT_CARRIED_OUT
         finally:

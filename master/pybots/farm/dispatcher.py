@@ -91,10 +91,11 @@ class Dispatcher(RoundsService):
 
     def _wanted(self, states: list[str], limit: int) -> tuple[list[WantedInterpreter], list[WantedRun]]:
         # What a platform without any worker wants waits until one has it again, in nobody's way.
+        now = self.parts.clock()
         with self.parts.sessions.reading() as session:
             return (
-                interpreters.in_state(session, states, self.platforms, limit),
-                runs.in_state(session, states, self.platforms, limit),
+                interpreters.in_state(session, states, self.platforms, now, limit),
+                runs.in_state(session, states, self.platforms, now, limit),
             )
 
     async def _ask(self, wanted_interpreters: list[WantedInterpreter], wanted_runs: list[WantedRun]) -> None:
@@ -172,16 +173,16 @@ class Dispatcher(RoundsService):
     def _settle_keys(self, interpreter: str | None, run: str | None, cancelled: bool, detail: str) -> None:
         """Finish what was cancelled; what failed for the farm's own reasons is tried again while attempts remain."""
         status = RunStatus.CANCELLED if cancelled else RunStatus.FARM_ERROR
+        now = self.parts.clock()
         with self.parts.sessions.writing() as session:
             if interpreter is not None and (
-                cancelled or not interpreters.release(session, interpreter, MAXIMUM_ATTEMPTS)
+                cancelled or not interpreters.release(session, interpreter, MAXIMUM_ATTEMPTS, now)
             ):
-                now = self.parts.clock()
                 interpreters.finish_without_result(session, interpreter, status, detail, now)
-            if run is not None and not cancelled and runs.release(session, run, MAXIMUM_ATTEMPTS):
+            if run is not None and not cancelled and runs.release(session, run, MAXIMUM_ATTEMPTS, now):
                 run = None
         if run is not None:
-            record_lost(self.parts.sessions, run, status, detail, self.parts.clock())
+            record_lost(self.parts.sessions, run, status, detail, now)
 
     def _request_complete(self, _routing_key: Any, request: dict[str, Any]) -> None:
         if request["results"] == CANCELLED:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
@@ -18,6 +18,8 @@ from pybots_worker.contract import InterpreterResult, InterpreterStatus
 INHERITED = "inherited"
 LOST = "worker-lost"
 CANCELLED = "cancelled"
+FIRST_PAUSE = timedelta(seconds=30)
+"""Before the second attempt at what failed for the farm's own reasons; four times as long before the third."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,14 +138,16 @@ def waiting(session: Session, branch: str) -> int:
 
 
 def in_state(
-    session: Session, states: Sequence[str], platforms: Sequence[str], limit: int
+    session: Session, states: Sequence[str], platforms: Sequence[str], now: datetime, limit: int
 ) -> list[WantedInterpreter]:
-    """Return at most *limit* interpreters in one of *states* on *platforms*, the longest waiting first."""
+    """Return at most *limit* interpreters in one of *states* on *platforms* that are due *now*, in order."""
     rows = session.execute(
         select(InterpreterRow.key, InterpreterRow.track_id, Commit.sha)
         .join(Commit, Commit.id == InterpreterRow.commit_id)
         .join(Track, Track.id == InterpreterRow.track_id)
-        .where(InterpreterRow.state.in_(states), Track.platform.in_(platforms))
+        .where(
+            InterpreterRow.state.in_(states), Track.platform.in_(platforms), InterpreterRow.wanted_at <= now
+        )
         .order_by(InterpreterRow.id)
         .limit(limit)
     ).all()
@@ -177,12 +181,13 @@ def claim(
     return ClaimedInterpreter(wanted, row.attempts)
 
 
-def release(session: Session, key: str, maximum_attempts: int) -> bool:
-    """Put the interpreter *key* back to be wanted, while attempts remain; False where none do."""
+def release(session: Session, key: str, maximum_attempts: int, now: datetime) -> bool:
+    """Put the interpreter *key* back to be wanted after a pause, while attempts remain; False where none do."""
     row = session.scalars(select(InterpreterRow).where(InterpreterRow.key == key)).one_or_none()
     if row is None or row.state != "running" or row.attempts >= maximum_attempts:
         return False
-    row.state = "wanted"
+    # A machine without room or network is not mended at once: each pause is longer than the one before.
+    row.state, row.wanted_at = "wanted", now + row.attempts**2 * FIRST_PAUSE
     return True
 
 

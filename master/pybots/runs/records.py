@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from pybots.database.tables import PLACES_PER_COMMIT, InterpreterRow, ProjectRow, RunRow, Track
 from pybots.interpreters.plan import TrackName
-from pybots.interpreters.records import track_name
+from pybots.interpreters.records import FIRST_PAUSE, track_name
 from pybots.runs.schedule import run_key
 from pybots_worker.contract import RunSpecification
 
@@ -81,14 +81,14 @@ def plan(
 
 
 def in_state(
-    session: Session, states: Sequence[str], platforms: Sequence[str], limit: int
+    session: Session, states: Sequence[str], platforms: Sequence[str], now: datetime, limit: int
 ) -> list[WantedRun]:
-    """Return at most *limit* runs in one of *states* on *platforms*, the longest waiting first."""
+    """Return at most *limit* runs in one of *states* on *platforms* that are due *now*, in order."""
     rows = session.execute(
         select(RunRow.key, RunRow.track_id, ProjectRow.name)
         .join(ProjectRow, ProjectRow.id == RunRow.project_id)
         .join(Track, Track.id == RunRow.track_id)
-        .where(RunRow.state.in_(states), Track.platform.in_(platforms))
+        .where(RunRow.state.in_(states), Track.platform.in_(platforms), RunRow.wanted_at <= now)
         .order_by(RunRow.id)
         .limit(limit)
     ).all()
@@ -112,12 +112,13 @@ def claim(
     return ClaimedRun(RunSpecification.model_validate_json(row.specification), row.attempts)
 
 
-def release(session: Session, key: str, maximum_attempts: int) -> bool:
-    """Put the run *key* back to be wanted, while attempts remain; False where none do."""
+def release(session: Session, key: str, maximum_attempts: int, now: datetime) -> bool:
+    """Put the run *key* back to be wanted after a pause, while attempts remain; False where none do."""
     row = session.scalars(select(RunRow).where(RunRow.key == key)).one_or_none()
     if row is None or row.state != "running" or row.attempts >= maximum_attempts:
         return False
-    row.state = "wanted"
+    # A machine without room or network is not mended at once: each pause is longer than the one before.
+    row.state, row.wanted_at = "wanted", now + row.attempts**2 * FIRST_PAUSE
     return True
 
 

@@ -34,7 +34,8 @@ class ArchiveRejectedError(Exception):
 def unpack_artifact(archive: Path, digest: str, destination: Path, *, work: Path | None = None) -> None:
     """Unpack the artifact `digest` into `destination`, which must not exist; all of it or nothing.
 
-    It grows in the folder `work`, beside `destination` unless it is given, and is renamed at the end. Every file is checked against the manifest, and the manifest against the digest. The tree is made read-only.
+    It grows in the folder `work` (without: beside `destination`), and is renamed at the end. Every file is checked
+    against the manifest, and the manifest against the digest. The tree is made read-only.
     Raises ArchiveRejectedError, OSError.
     """
     beside = (work or destination.parent) / f"{UNPACKING_PREFIX}{secrets.token_hex(6)}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import time
@@ -10,7 +11,7 @@ from pathlib import Path
 
 from pybots_worker.bounded_log import BoundedLog
 from pybots_worker.contract import LOG_FILE, RESULT_FILE, Ending, Lock, RunResult, RunSpecification
-from pybots_worker.processes import Finished
+from pybots_worker.processes import Finished, stop_if_alone
 from pybots_worker.runs.environment import create_environment, uv_cache
 from pybots_worker.runs.fetch import Fetched, fetch_source
 from pybots_worker.runs.install import install
@@ -18,10 +19,12 @@ from pybots_worker.runs.interpreter import provide_interpreter
 from pybots_worker.runs.phases import Announce, Phases, RunEndedError, one_line
 from pybots_worker.runs.place import Place
 from pybots_worker.runs.placeholders import problems
+from pybots_worker.runs.scratch import place_for_scratch, remove_scratch
+from pybots_worker.runs.steps import OUT_OF_MEMORY
 from pybots_worker.runs.suite import bound_report, run_suite
 
 FREE_BYTES_BEFORE = 500_000_000
-FREE_BYTES_AFTER = 50_000_000
+FREE_BYTES_DURING = 50_000_000
 """With less than this, tests fail for want of room, and say nothing about Python."""
 
 
@@ -57,13 +60,17 @@ def carry_out(
     started = time.monotonic()
     try:
         _do(place, known)
-        ending, detail = _ending(place, known)
+        ending, detail = _ending(place, known.finished)
     except RunEndedError as error:
         ending, detail = error.ending, error.detail
     except OSError as error:
         ending, detail = Ending.UNFIT, one_line(f"this machine failed: {error}")
+    finally:
+        with contextlib.suppress(OSError):  # the next job in this folder tries again
+            remove_scratch(place.folder)
     log.write(f"\n{ending}{': ' + detail if detail else ''}\n".encode())
     result = _result(place, known, ending, detail, time.monotonic() - started)
+    stop_if_alone()
     _write(place.folder / LOG_FILE, log.compressed())
     _write(place.folder / RESULT_FILE, result.model_dump_json(indent=1).encode())
     return result
@@ -75,13 +82,13 @@ def _do(place: Place, known: _Known) -> None:
     place.prepare()
     with phases.run("fetch interpreter"):
         provided = provide_interpreter(place)
-    cache = uv_cache(place.cache, provided.identity)
-    with phases.run("fetch source"):
-        known.fetched = fetch_source(place, provided.python, cache)
-    environment = place.install_environment(cache)
-    with phases.run("create environment"):
-        create_environment(place, provided.python, environment)
-    known.lock = install(place, phases, environment)
+    with uv_cache(place.cache, provided.identity) as cache:
+        environment = place.install_environment(cache)
+        with phases.run("create environment"):
+            create_environment(place, provided.python, environment)
+        with phases.run("fetch source"):
+            known.fetched = fetch_source(place, provided.python, cache)
+        known.lock = install(place, phases, environment)
     with phases.run("suite"):
         known.finished = run_suite(place)
 
@@ -98,19 +105,23 @@ def _check(place: Place) -> None:
     )
     if wrong:
         raise RunEndedError(Ending.INSTALL_FAILED, f"the recipe is wrong: {wrong[0]}")
-    free = shutil.disk_usage(place.folder).free
-    if free < FREE_BYTES_BEFORE:
-        raise RunEndedError(Ending.UNFIT, f"the disk is full: {free // 1_000_000} MB are free")
+    for folder in (place.folder, place_for_scratch()):
+        free = shutil.disk_usage(folder).free
+        if free < FREE_BYTES_BEFORE:
+            raise RunEndedError(
+                Ending.UNFIT, f"the disk is full: {free // 1_000_000} MB are free at {folder}"
+            )
 
 
-def _ending(place: Place, known: _Known) -> tuple[Ending, str]:
+def _ending(place: Place, finished: Finished | None) -> tuple[Ending, str]:
     """How the suite ended; what its report says is the master's to judge."""
-    finished = known.finished
     assert finished is not None
     limits = place.specification.limits
-    free = shutil.disk_usage(place.folder).free
-    if free < FREE_BYTES_AFTER:
-        return Ending.UNFIT, f"the disk was full after the suite: {free // 1_000_000} MB are free"
+    free = finished.free_bytes
+    if free is not None and free < FREE_BYTES_DURING:
+        return Ending.UNFIT, f"the disk was full during the suite: only {free // 1_000_000} MB were free"
+    if finished.signal == "SIGKILL" and finished.memory_ran_out:
+        return Ending.UNFIT, OUT_OF_MEMORY
     if finished.ending == "wall-limit":
         return Ending.WALL_LIMIT, f"the suite took longer than {limits.wall_seconds:g} s"
     if finished.ending == "quiet-limit":

@@ -15,6 +15,9 @@ from pybots_worker.contract import Ending
 from pybots_worker.runs.phases import RunEndedError
 
 ATTEMPTS = 3
+BUSY = (408, 429)
+"""The server has no time for us: that says nothing about the project."""
+MAXIMUM_BYTES = 2_000_000_000
 
 
 def download(address: str, target: Path, sha256: str, *, seconds: float) -> None:
@@ -51,12 +54,15 @@ def _over_http(address: str, target: Path, seconds: float) -> str:
         try:
             return _once(address, target, deadline)
         except httpx.HTTPStatusError as error:
-            if error.response.status_code < 500:
+            if error.response.status_code < 500 and error.response.status_code not in BUSY:
                 detail = f"{target.stem}: the server answered {error.response.status_code}"
                 raise RunEndedError(Ending.FETCH_FAILED, detail) from error
             problem: Exception = error
         except httpx.TransportError as error:
             problem = error
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            detail = f"{target.stem} cannot be fetched: {error}"
+            raise RunEndedError(Ending.FETCH_FAILED, detail) from error
         if attempt < ATTEMPTS:
             time.sleep(2.0**attempt)
     host = urlsplit(address).hostname
@@ -71,7 +77,12 @@ def _once(address: str, target: Path, deadline: float) -> str:
         target.open("wb") as file,
     ):
         response.raise_for_status()
+        size = 0
         for chunk in response.iter_raw(65536):  # servers call a .tar.gz "gzip-encoded"; it is to stay so
+            size += len(chunk)
+            if size > MAXIMUM_BYTES:
+                detail = f"{target.stem} is larger than {MAXIMUM_BYTES} bytes"
+                raise RunEndedError(Ending.FETCH_FAILED, detail)
             digest.update(chunk)
             file.write(chunk)
             if time.monotonic() > deadline:

@@ -35,8 +35,26 @@ _DISK = re.compile(r"No space left on device|\(os error 28\)|\[Errno 28\]|Disk q
 _NETWORK = re.compile(
     r"error sending request|dns error|tcp connect error|[Cc]onnection refused|[Nn]etwork is unreachable"
     r"|Failed to establish a new connection|[Oo]peration timed out|Could not resolve host"
-    r"|HTTP status server error"
+    r"|[Cc]onnection reset by peer|[Cc]onnection (?:aborted|timed out|broken)|[Bb]roken pipe|Max retries exceeded"
+    # uv: a server that is busy or ill, and bodies that end too soon
+    r"|HTTP status server error|HTTP status client error \((?:408|429) |error decoding response body"
+    r"|request or response body error|error reading a body from connection|before message length reached"
+    # git, over HTTP, its own protocol and ssh
+    r"|Couldn't connect to server|Failed to connect to|The requested URL returned error: (?:408|429|5\d\d)"
+    r"|transfer closed with|Operation too slow|Empty reply from server|RPC failed|early EOF"
+    r"|unexpected disconnect while reading|Recv failure|Send failure|SSL_ERROR_SYSCALL|SSL_connect"
+    r"|TLS connection was non-properly terminated|unable to connect to|Connection closed by remote host"
+    r"|Could not resolve hostname|Name or service not known|Temporary failure in name resolution|No route to host"
+    # pip
+    r"|IncompleteRead|Read timed out|HTTP error (?:408|429|5\d\d)"
 )
+_PIP_NETWORK = re.compile(
+    r"Could not fetch URL .*(?:: connection error:|Max retries exceeded|: (?:408|429) Client Error|: 5\d\d Server Error"
+    r"|[Tt]imed out)"
+    r"|Retry\(total=0\b.* after connection broken by"
+)
+"""pip only warns, and then knows of no version: what it finds out about the network is in its warnings."""
+_TOLD = ("error:", "cause:", "ERROR:", "fatal:", "ssh:", "kex_exchange_identification:")
 _RESOLVE = re.compile(
     r"No solution found|[Ff]ailed to resolve requirements|requirements are unsatisfiable|Hash mismatch"
     r"|was not found in the|No matching distribution found|ResolutionImpossible|Could not find a version"
@@ -47,7 +65,7 @@ _RESOLVE = re.compile(
 def explain(output: str) -> Explanation:
     """Read a failed command's output; total: whatever is printed, something is said."""
     lines = [line.strip() for line in output.splitlines() if line.strip()]
-    told = [line for line in lines if line.startswith(("error:", "cause:", "ERROR:", "fatal:"))]
+    told = [line for line in lines if line.startswith(_TOLD)]
     packages = [first or second for first, second in _PACKAGE.findall(output)]
     package = packages[-1] if packages else ""
     if any(_DISK.search(line) for line in lines):
@@ -55,6 +73,8 @@ def explain(output: str) -> Explanation:
     if any(_NETWORK.search(line) for line in told):
         return Explanation(Trouble.NETWORK, _first(told, _NETWORK), package)
     if any(_RESOLVE.search(line) for line in told):
+        if any(_PIP_NETWORK.search(line) for line in lines):
+            return Explanation(Trouble.NETWORK, _first(lines, _PIP_NETWORK), package)
         return Explanation(Trouble.RESOLVE, _resolution(told), package)
     if package:
         return Explanation(Trouble.BUILD, _backend(lines), package)
@@ -80,4 +100,4 @@ def _backend(lines: list[str]) -> str:
 
 
 def _bare(line: str) -> str:
-    return re.sub(r"^(?:error|cause|ERROR|fatal):\s*", "", line)
+    return re.sub(r"^(?:error|cause|ERROR|fatal|WARNING):\s*", "", line)

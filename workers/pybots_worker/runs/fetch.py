@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import re
@@ -31,6 +32,14 @@ NOT_COPIED = shutil.ignore_patterns(
     ".ruff_cache",
     "node_modules",
 )
+MAXIMUM_BYTES = 2_000_000_000
+MAXIMUM_FILES = 200_000
+"""Of an archive, unpacked."""
+_MACHINE = frozenset(
+    {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.ENOMEM, errno.EMFILE, errno.ENFILE}
+)
+_GIT_OPTIONS = ("-c", "http.lowSpeedLimit=1000", "-c", "http.lowSpeedTime=60")
+"""A server that stopped sending is a network that failed, after a minute."""
 _EARLIEST = 315_619_200
 """1980-01-02: wheels cannot hold earlier times, and an archive that is always the same has time 0."""
 
@@ -61,8 +70,6 @@ def fetch_source(place: Place, interpreter: Path, uv_cache: Path) -> Fetched:
                 return _copy_folder(place, Path(source.path))
     except StepFailedError as error:
         raise ended(Ending.FETCH_FAILED, error) from error
-    except (tarfile.TarError, zipfile.BadZipFile, EOFError) as error:
-        raise RunEndedError(Ending.FETCH_FAILED, f"the source's archive is broken: {error}") from error
 
 
 def _fetch_sdist(place: Place, source: PypiSource, interpreter: Path, uv_cache: Path) -> Fetched:
@@ -105,16 +112,18 @@ def _fetch_archive(place: Place, address: str, sha256: str, revision: str) -> Fe
 
 
 def _unpack(archive: Path, target: Path) -> None:
-    """Unpack what is in the archive's one top folder."""
+    """Unpack what is in the archive's one top folder; whatever is wrong with the archive ends as `fetch-failed`."""
     loose = target.with_name("unpacked")
-    if zipfile.is_zipfile(archive):
-        with zipfile.ZipFile(archive) as zipped:
-            zipped.extractall(loose)  # noqa: S202  (zipfile keeps to the folder)
-    else:
-        with tarfile.open(archive) as packed:
-            packed.extractall(loose, filter=_safe_member)  # noqa: S202
+    try:
+        _extract(archive, loose)
+    except RunEndedError:
+        raise
+    except Exception as error:  # there is no end to what the parsers raise over a broken archive
+        if isinstance(error, OSError) and error.errno in _MACHINE:
+            raise
+        raise RunEndedError(Ending.FETCH_FAILED, f"the source's archive is broken: {error}") from error
     tops = list(loose.iterdir())
-    if len(tops) != 1 or not tops[0].is_dir():
+    if len(tops) != 1 or not tops[0].is_dir() or tops[0].is_symlink():
         raise RunEndedError(
             Ending.FETCH_FAILED, f"{archive.name} does not hold one folder with the source in it"
         )
@@ -122,9 +131,36 @@ def _unpack(archive: Path, target: Path) -> None:
     loose.rmdir()
 
 
-def _safe_member(member: tarfile.TarInfo, path: str) -> tarfile.TarInfo | None:
-    safe = tarfile.data_filter(member, path)
-    return safe.replace(mtime=max(safe.mtime, _EARLIEST)) if safe else None
+def _extract(archive: Path, target: Path) -> None:
+    bound = _Bound()
+    target.mkdir()
+    if zipfile.is_zipfile(archive):
+        with zipfile.ZipFile(archive) as zipped:
+            for entry in zipped.infolist():
+                bound.add(entry.file_size)
+            zipped.extractall(target)  # noqa: S202  (zipfile keeps to the folder)
+    else:
+        with tarfile.open(archive) as packed:
+            packed.extractall(target, filter=bound.member)  # noqa: S202
+
+
+class _Bound:
+    """What an archive holds so far, for it must not fill the disk."""
+
+    def __init__(self) -> None:
+        self._bytes = self._files = 0
+
+    def add(self, size: int) -> None:
+        self._bytes += size
+        self._files += 1
+        if self._bytes > MAXIMUM_BYTES or self._files > MAXIMUM_FILES:
+            detail = f"the source's archive holds more than {MAXIMUM_BYTES} bytes or {MAXIMUM_FILES} files"
+            raise RunEndedError(Ending.FETCH_FAILED, detail)
+
+    def member(self, member: tarfile.TarInfo, path: str) -> tarfile.TarInfo | None:
+        self.add(member.size)
+        safe = tarfile.data_filter(member, path)
+        return safe.replace(mtime=max(safe.mtime, _EARLIEST)) if safe else None
 
 
 def _fetch_git(place: Place, source: GitSource) -> Fetched:
@@ -133,7 +169,7 @@ def _fetch_git(place: Place, source: GitSource) -> Fetched:
     place.source.mkdir()
 
     def git(what: str, *arguments: str) -> str:
-        return run_step(place, what, ["git", *arguments], environment, cwd=place.source)
+        return run_step(place, what, ["git", *_GIT_OPTIONS, *arguments], environment, cwd=place.source)
 
     if source.url.startswith("-") or source.ref.startswith("-"):
         raise RunEndedError(Ending.FETCH_FAILED, "a git address or ref cannot start with '-'")

@@ -6,11 +6,13 @@ import re
 
 from pybots_worker.contract import Ending, Lock
 from pybots_worker.runs.environment import raise_unless_exact
+from pybots_worker.runs.explain import Trouble
 from pybots_worker.runs.lock import blame, freeze, is_hashed, resolve
 from pybots_worker.runs.phases import Phases, RunEndedError
 from pybots_worker.runs.place import Place, uv
 from pybots_worker.runs.placeholders import fill
 from pybots_worker.runs.steps import StepFailedError, ended, run_step
+from pybots_worker.runs.suite import CANNOT_START
 
 
 def install(place: Place, phases: Phases, environment: dict[str, str]) -> Lock | None:
@@ -59,7 +61,9 @@ def _own_step(place: Place, environment: dict[str, str], command: list[str]) -> 
         run_step(
             place, f"the recipe's step `{' '.join(command)[:120]}`", command, environment, cwd=place.source
         )
-    except (FileNotFoundError, PermissionError) as error:
+    except OSError as error:
+        if error.errno not in CANNOT_START:
+            raise
         detail = f"the recipe's step cannot be started: {command[0]}: {error.strerror}"
         raise RunEndedError(Ending.INSTALL_FAILED, detail) from error
     except StepFailedError as error:
@@ -84,8 +88,16 @@ def _install_lock(place: Place, environment: dict[str, str], lock: Lock) -> None
         "-r",
         path.name,
     ]
+    constraints = _build_constraints(place, lock)
     try:
-        run_step(place, "installing the dependencies", command, environment)
+        try:
+            run_step(place, "installing the dependencies", [*command, *constraints], environment)
+        except StepFailedError as error:
+            if not constraints or error.explanation.trouble is not Trouble.RESOLVE:
+                raise
+            # They were chosen for the project's build; a dependency's may ask for something else.
+            place.log.write(b"\nthe build constraints do not fit a dependency; once more without them\n")
+            run_step(place, "installing the dependencies", command, environment)
     except StepFailedError as error:
         raise ended(Ending.ENVIRONMENT_FAILED, error) from error
 
@@ -116,6 +128,10 @@ def _install_project(place: Place, environment: dict[str, str], lock: Lock) -> N
 def _build_options(place: Place, lock: Lock) -> list[str]:
     if not place.specification.build_isolation:
         return ["--no-build-isolation"]
+    return _build_constraints(place, lock)
+
+
+def _build_constraints(place: Place, lock: Lock) -> list[str]:
     if not lock.build_constraints.strip():
         return []
     path = place.work / "build-constraints.txt"

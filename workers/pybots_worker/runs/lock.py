@@ -6,7 +6,7 @@ import tomllib
 from pathlib import Path
 
 from pybots_worker.contract import Ending, Lock, lock_digest
-from pybots_worker.runs.environment import installed, pins
+from pybots_worker.runs.environment import frozen, incomplete, pins
 from pybots_worker.runs.explain import Trouble
 from pybots_worker.runs.phases import RunEndedError
 from pybots_worker.runs.place import Place, uv
@@ -50,16 +50,21 @@ def resolve(place: Place, environment: dict[str, str]) -> Lock:
 
 
 def freeze(place: Place, environment: dict[str, str]) -> Lock | None:
-    """Lock what the recipe's own steps installed; None where that is nowhere to be had again."""
-    frozen = installed(place, environment)
-    lines = [f"{name}=={version}" for name, version in sorted(frozen.items())]
+    """Lock what the recipe's own steps installed; None where a part of it is nowhere to be had again."""
+    listed = frozen(place, environment)
+    left_out = incomplete(listed, place.source)
+    if left_out:
+        place.log.write(f"no lock: {left_out[0][:400]} has neither a version nor a commit\n".encode())
+        return None
+    exact = pins(listed)
+    lines = [_requirement(name, what) for name, what in sorted(exact.items())]
     try:
         found = _compile(place, environment, "requirements", lines, ["--no-deps"])
         constraints = build_constraints(place, environment)
     except StepFailedError:
         return None
     if not is_hashed(found):
-        found = _hashed(place, environment, lines, frozen) or found
+        found = _hashed(place, environment, lines, exact) or found
     return make_lock(found, constraints)
 
 
@@ -69,13 +74,17 @@ def is_hashed(requirements: str) -> bool:
     return all("--hash=" in line for line in text.splitlines() if line and not line.startswith("#"))
 
 
-def _hashed(place: Place, environment: dict[str, str], lines: list[str], frozen: dict[str, str]) -> str:
+def _hashed(place: Place, environment: dict[str, str], lines: list[str], exact: dict[str, str]) -> str:
     """Resolve once more, with dependencies: without them uv does not read files in folders, nor hash them."""
     try:
         found = _compile(place, environment, "requirements", lines, [])
     except StepFailedError:
         return ""
-    return found if pins(found) == frozen else ""
+    return found if pins(found) == exact else ""
+
+
+def _requirement(name: str, exact: str) -> str:
+    return f"{name} @ {exact}" if exact.startswith("git+") else f"{name}=={exact}"
 
 
 def build_constraints(place: Place, environment: dict[str, str]) -> str:

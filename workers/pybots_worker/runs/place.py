@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,17 +15,24 @@ import uv as uv_package
 from pybots_worker.bounded_log import BoundedLog
 from pybots_worker.contract import REPORT_FILE, RunSpecification
 from pybots_worker.runs.placeholders import fill_text
+from pybots_worker.runs.scratch import make_scratch, scratch_of
 
 UNDER_TEST = Path(__file__).resolve().parent.parent / "under_test"
 """What runs under the tested interpreter."""
 _HANDED_ON = (
     "ALL_PROXY", "HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY",
-    "all_proxy", "https_proxy", "http_proxy", "no_proxy", "SSL_CERT_FILE", "SSL_CERT_DIR", "CC", "CXX",
+    "all_proxy", "https_proxy", "http_proxy", "no_proxy", "SSL_CERT_FILE", "SSL_CERT_DIR", "GIT_SSL_CAINFO",
+    "CC", "CXX",
 )  # fmt: skip
 _UV_HANDED_ON = (
     "UV_DEFAULT_INDEX", "UV_INDEX", "UV_INDEX_URL", "UV_EXTRA_INDEX_URL", "UV_INSECURE_HOST",
     "UV_HTTP_TIMEOUT", "UV_SYSTEM_CERTS", "UV_NATIVE_TLS", "UV_HTTP_RETRIES",
 )  # fmt: skip
+_PIP_HANDED_ON = (
+    "PIP_CERT", "PIP_CLIENT_CERT", "PIP_PROXY", "PIP_TRUSTED_HOST", "PIP_RETRIES", "PIP_TIMEOUT",
+    "PIP_DEFAULT_TIMEOUT", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE",
+)  # fmt: skip
+_PIP_INDEXES = ("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +69,26 @@ class Place:
         """What is ours: requirement files, uv's configuration, downloads."""
         return self.folder / "work"
 
+    @property
+    def under_test(self) -> Path:
+        """This run's own copy of what runs under the tested interpreter."""
+        return self.work / "under_test"
+
+    @property
+    def pip_log(self) -> Path:
+        """Where pip says all that it knows of one step."""
+        return self.work / "pip.log"
+
     def prepare(self) -> None:
-        """Make the folders that programs expect."""
-        for name in ("home", "tmp", "work"):
+        """Make the folders that programs expect; `remove_scratch` removes the one that is not in ours."""
+        for name in ("home", "work"):
             (self.folder / name).mkdir(parents=True)
+        make_scratch(self.folder)
+        # A copy: what a project writes there, compiled files too, must not reach the next run.
+        self.under_test.mkdir()
+        for path in UNDER_TEST.glob("*.py"):
+            if path.name != "pybots_proof.py":
+                shutil.copyfile(path, self.under_test / path.name)
         (self.work / "uv.toml").write_text(self.uv_configuration())
 
     def values(self) -> dict[str, str]:
@@ -82,7 +106,7 @@ class Place:
             **{name: os.environ[name] for name in _HANDED_ON if name in os.environ},
             "PATH": os.pathsep.join([str(self.venv / "bin"), *_worker_path()]),
             "HOME": str(self.folder / "home"),
-            "TMPDIR": str(self.folder / "tmp"),
+            "TMPDIR": str(scratch_of(self.folder)),
             "LANG": "C.UTF-8",
             "VIRTUAL_ENV": str(self.venv),
         }
@@ -90,7 +114,7 @@ class Place:
     def install_environment(self, uv_cache: Path) -> dict[str, str]:
         """What uv and the recipe's own steps see: where packages come from, and a cache for this artifact."""
         packages = self.specification.packages
-        environment = self.clean_environment() | _uv_settings()
+        environment = self.clean_environment() | _uv_settings() | _pip_settings()
         environment |= {
             "UV_CACHE_DIR": str(uv_cache),
             "UV_CONFIG_FILE": str(self.work / "uv.toml"),
@@ -101,17 +125,19 @@ class Place:
             "PIP_DISABLE_PIP_VERSION_CHECK": "1",
             "PIP_CACHE_DIR": str(uv_cache / "pip"),
             "PIP_NO_INPUT": "1",
+            "PIP_LOG": str(self.pip_log),
         }
         if packages.find_links:
             environment["PIP_FIND_LINKS"] = " ".join(packages.find_links)
         if packages.offline:
             environment["PIP_NO_INDEX"] = "1"
+            environment = {name: text for name, text in environment.items() if name not in _PIP_INDEXES}
         return environment | self._recipe_environment()
 
     def suite_environment(self) -> dict[str, str]:
         """What the suite sees: the reporters are on its path."""
         environment = self.clean_environment() | self._recipe_environment()
-        paths = [str(UNDER_TEST), *filter(None, [environment.get("PYTHONPATH", "")])]
+        paths = [str(self.under_test), *filter(None, [environment.get("PYTHONPATH", "")])]
         return environment | {
             "PYTHONPATH": os.pathsep.join(paths),
             "PYBOTS_REPORT": str(self.report),
@@ -149,7 +175,12 @@ def uv() -> Path:
 
 
 def _worker_path() -> list[str]:
-    """The worker's PATH without our own environment: its programs are not the project's."""
+    """The worker's PATH without our own environment: its programs are not the project's.
+
+    A worker that is installed in the system's Python has no environment of its own.
+    """
+    if sys.prefix == sys.base_prefix:
+        return [entry for entry in os.environ.get("PATH", os.defpath).split(os.pathsep) if entry]
     own = Path(sys.prefix) / "bin"
     entries = os.environ.get("PATH", os.defpath).split(os.pathsep)
     return [entry for entry in entries if entry and Path(entry) != own]
@@ -159,6 +190,15 @@ def _uv_settings() -> dict[str, str]:
     settings = {name: os.environ[name] for name in _UV_HANDED_ON if name in os.environ}
     if not settings.keys() & {"UV_DEFAULT_INDEX", "UV_INDEX_URL"} and os.environ.get("PIP_INDEX_URL"):
         settings["UV_DEFAULT_INDEX"] = os.environ["PIP_INDEX_URL"]
+    return settings
+
+
+def _pip_settings() -> dict[str, str]:
+    settings = {name: os.environ[name] for name in (*_PIP_HANDED_ON, *_PIP_INDEXES) if name in os.environ}
+    index = os.environ.get("UV_DEFAULT_INDEX") or os.environ.get("UV_INDEX_URL")
+    if index and "PIP_INDEX_URL" not in settings:
+        name, separator, address = index.partition("=")  # uv's indexes may have names
+        settings["PIP_INDEX_URL"] = address if separator and "/" not in name else index
     return settings
 
 

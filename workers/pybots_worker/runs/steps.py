@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import shlex
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -15,6 +16,8 @@ from pybots_worker.runs.phases import RunEndedError
 from pybots_worker.runs.place import Place
 
 _OUTPUT_BYTES = 200_000
+_UNFETCHED = "Could not fetch URL"
+OUT_OF_MEMORY = "the machine ran out of memory"
 
 
 class StepFailedError(Exception):
@@ -41,6 +44,7 @@ def run_step(
     index that cannot be reached, a program that is missing.
     """
     seconds = place.specification.limits.prepare_seconds
+    place.pip_log.unlink(missing_ok=True)
     output = BoundedLog(_OUTPUT_BYTES // 2, _OUTPUT_BYTES // 2)
     place.log.write(f"\n$ {shlex.join(command)}\n".encode())
     try:
@@ -54,10 +58,23 @@ def run_step(
         return text
     if finished.ending != "exited":
         raise StepFailedError(what, text, Explanation(Trouble.OTHER, f"it took longer than {seconds:g} s"))
+    if finished.memory_ran_out:  # a compiler that is killed makes its caller fail
+        raise RunEndedError(Ending.UNFIT, f"{OUT_OF_MEMORY} ({what})")
     if finished.signal:
         raise StepFailedError(what, text, Explanation(Trouble.OTHER, f"it was ended by {finished.signal}"))
-    raise_if_unfit(what, explain(text))
-    raise StepFailedError(what, text, explain(text))
+    explanation = explain(text + _unfetched(place.pip_log))
+    raise_if_unfit(what, explanation)
+    raise StepFailedError(what, text, explanation)
+
+
+def _unfetched(pip_log: Path) -> str:
+    """What pip could not fetch: it says so in its log alone."""
+    try:
+        with pip_log.open(encoding="utf-8", errors="replace") as lines:
+            matching = (line for line in lines if _UNFETCHED in line)
+            return "".join("\n" + line[line.index(_UNFETCHED) :] for line in itertools.islice(matching, 100))
+    except FileNotFoundError:
+        return ""
 
 
 def raise_if_unfit(what: str, explanation: Explanation) -> None:

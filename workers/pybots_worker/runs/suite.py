@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
 import stat
+from pathlib import Path
 
 from pybots_worker.contract import Ending, ReportFormat
 from pybots_worker.processes import Finished, run_limited
 from pybots_worker.runs.phases import RunEndedError
 from pybots_worker.runs.place import Place
 from pybots_worker.runs.placeholders import fill
+
+CANNOT_START = frozenset(
+    {
+        *(errno.ENOENT, errno.EACCES, errno.EPERM, errno.ENOEXEC, errno.ENOTDIR, errno.EISDIR, errno.ELOOP),
+        *(errno.ENAMETOOLONG, errno.E2BIG, errno.EINVAL, errno.ETXTBSY),
+    }
+)
+"""What is wrong with a command, and not with this machine."""
 
 
 def run_suite(place: Place) -> Finished:
@@ -20,8 +30,9 @@ def run_suite(place: Place) -> Finished:
     limits = specification.limits
     (place.work / "deselected.json").write_text(json.dumps(specification.deselected))
     command = fill(specification.command, place.values(), specification.deselected)
-    directory = (place.source / specification.directory).resolve()
-    if not directory.is_relative_to(place.source.resolve()) or not directory.is_dir():
+    source = os.path.realpath(place.source)
+    directory = Path(os.path.realpath(place.source / specification.directory))  # of links in a circle too
+    if not directory.is_relative_to(source) or not directory.is_dir():
         detail = f"the source has no folder {specification.directory!r} to run the suite in"
         raise RunEndedError(Ending.INSTALL_FAILED, detail)
     place.log.write(f"\n$ {' '.join(command)[:2000]}\n".encode())
@@ -36,7 +47,9 @@ def run_suite(place: Place) -> Finished:
             stdout_to=place.report if specification.report is ReportFormat.SUBUNIT else None,
             stdout_bytes=limits.report_bytes,
         )
-    except (FileNotFoundError, PermissionError) as error:
+    except OSError as error:
+        if error.errno not in CANNOT_START:
+            raise
         detail = f"the test command cannot be started: {command[0]}: {error.strerror}"
         raise RunEndedError(Ending.INSTALL_FAILED, detail) from error
 

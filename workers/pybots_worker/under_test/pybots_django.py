@@ -15,7 +15,7 @@ STANDARD_ERROR = 2
 
 
 def crash_with_workers() -> None:
-    """Let a crash of one process of a parallel run end the run, by the same signal.
+    """Let the end of one process of a parallel run end the run: by the same signal, or with the same status.
 
     A pool starts another process instead, and Django waits without end for the tests that the first one had.
     """
@@ -23,14 +23,23 @@ def crash_with_workers() -> None:
     join, owner = pool._join_exited_workers, os.getpid()
 
     def join_or_crash(workers: Any) -> Any:
-        codes = [worker.exitcode for worker in workers if (worker.exitcode or 0) < 0]
+        codes = [worker.exitcode for worker in workers if worker.exitcode]
         if codes and os.getpid() == owner:
-            os.write(STANDARD_ERROR, b"pybots: a test process was ended by signal %d\n" % -codes[0])
-            faulthandler.disable()  # what it would say of this process is not what happened
-            os.kill(owner, -codes[0])
+            end_as(codes[0])
         return join(workers)
 
     pool._join_exited_workers = staticmethod(join_or_crash)
+
+
+def end_as(code: int) -> None:
+    """End this process as the one of the pool ended that has this exit code."""
+    if code < 0:
+        os.write(STANDARD_ERROR, b"pybots: a test process was ended by signal %d\n" % -code)
+        faulthandler.disable()  # what it would say of this process is not what happened
+        os.kill(os.getpid(), -code)
+    else:
+        os.write(STANDARD_ERROR, b"pybots: a test process ended itself with status %d\n" % code)
+        os._exit(code)  # this is the pool's thread: an exception would end nothing but it
 
 
 class Runner(DiscoverRunner):  # type: ignore[misc]

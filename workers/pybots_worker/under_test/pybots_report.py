@@ -109,15 +109,15 @@ def remove_deselected(suite: Any, ids: list[str]) -> int:
     return removed
 
 
-def tests_by_class(suite: Any) -> dict[str, list[str]]:
-    """Map each class (`package.module.Class`) to the names of its tests in a suite."""
-    found: dict[str, list[str]] = {}
+def tests_by_class(suite: Any) -> dict[tuple[str, str], list[str]]:
+    """Map each class (its module, and `package.module.Class`) to the names of its tests in a suite."""
+    found: dict[tuple[str, str], list[str]] = {}
     for test in suite:
         if isinstance(test, unittest.BaseTestSuite):
             for name, tests in tests_by_class(test).items():
                 found.setdefault(name, []).extend(tests)
         else:
-            found.setdefault(_class_name(test), []).append(test_name(test))
+            found.setdefault((type(test).__module__, _class_name(test)), []).append(test_name(test))
     return found
 
 
@@ -235,9 +235,9 @@ class ReportingMixin(_Result):
             self.pybots_report.write(line)
 
     def _pybots_members(self, name: str) -> Iterator[str]:
-        """List the tests of a class, or of all classes of a module."""
-        for cls, tests in self.pybots_classes.items():
-            if cls == name or cls.startswith(name + "."):
+        """List the tests of a class, or of all classes of a module; those of modules in a package are not its own."""
+        for names, tests in self.pybots_classes.items():
+            if name in names:
                 for test in tests:
                     yield test
 

@@ -10,15 +10,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import httpx
-
 from pybots.commands import facts
 from pybots.commands.demonstration.candidates import parse_version
-from pybots.commands.demonstration.children import Child, ChildEndedError, own_program, stop_all
 from pybots.commands.demonstration.cpython_source import CPythonSource, Trunk
 from pybots.commands.demonstration.farm_folder import (
-    HOST,
-    WORKERS,
     FolderError,
     Ports,
     choose_ports,
@@ -29,27 +24,20 @@ from pybots.commands.demonstration.farm_folder import (
 )
 from pybots.commands.demonstration.machine import make_fit
 from pybots.commands.demonstration.outcome_table import table
+from pybots.commands.demonstration.patience import PLANNING_SECONDS, Patience
 from pybots.commands.demonstration.progress import Display, duration
+from pybots.commands.demonstration.running_farm import RunningFarm
 from pybots.commands.demonstration.stages import Standing, all_carried_out, farm_stages, waiting_stages
 from pybots.commands.demonstration.timeline import Timeline, read_durations, save_durations
 from pybots.commands.demonstration.watch import Watch
-from pybots.commands.master_process import running_master, stop_master
+from pybots.commands.master_process import running_master
 from pybots.commands.platform_here import platform_here
 from pybots.config.files import write_atomically
 from pybots.config.folder import FarmFolder
 from pybots.config.model import FarmConfiguration
 from pybots.database.engine import Sessions, open_engine
 
-START_SECONDS = 120.0
 LOOK_SECONDS = 1.0
-PATIENCE_SECONDS = 2 * 3600.0
-"""Without any change for so long, nothing will come any more: every run has limits below this."""
-PLANNING_SECONDS = 90.0
-"""After an interpreter is proven the master plans its runs; it looks for forgotten ones every minute."""
-
-
-class DemonstrationError(Exception):
-    """The demonstration cannot go on; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +54,7 @@ class Wishes:
 
 
 class Demonstration:
-    """One demonstration in one folder; `stop` ends everything that it started."""
+    """One demonstration in one folder; whoever makes one calls `stop` at the end, whatever happened."""
 
     def __init__(self, wishes: Wishes, display: Display) -> None:
         self.wishes = wishes
@@ -74,7 +62,7 @@ class Demonstration:
         self.farm = FarmFolder(wishes.folder.absolute())
         self.own = self.farm.root / "demonstration"
         self.began = datetime.now(UTC)
-        self.children: list[Child] = []
+        self.running = RunningFarm(self.farm, self.own / "logs")
         self._clock = time.monotonic()
 
     def carry_out(self) -> bool:
@@ -94,7 +82,7 @@ class Demonstration:
                 ports = self._prepare(trunk, recipes)
                 watch = self._watch(ports)
                 again = watch.ran_before()
-                self._start(ports, say)
+                self.running.start(ports, say)
                 say(f"serves {ports.site_url}")
             standing = self._wait(watch, timeline, again=again)
         self._tell(standing, ports)
@@ -141,48 +129,13 @@ class Demonstration:
         migrate(engine)
         return Watch(Sessions(engine), ports.operators_url, self.wishes.variants, self.began)
 
-    def _start(self, ports: Ports, say: Callable[[str], None]) -> None:
-        say("the master starts")
-        pybots = own_program("pybots")
-        master = self._child("master", [pybots, "start", str(self.farm.root), "--foreground"])
-        self._until(lambda: self._master_is_ready(ports), [master], "the master")
-        say("the workers and the site start")
-        for worker in WORKERS:
-            folder = self.farm.root / "workers" / worker
-            address = f"{HOST}:{ports.workers}"
-            password = str(self.farm.root / "passwords" / worker)
-            command = [own_program("pybots-worker"), "start", str(folder), "--master", address]
-            self._child(f"worker-{worker}", [*command, "--name", worker, "--password-file", password])
-        self._child("site", [pybots, "site", str(self.farm.root)])
-        self._until(lambda: _answers(ports.site_url), self.children, "the site")
-
-    def _child(self, name: str, command: Sequence[str]) -> Child:
-        child = Child(name, command, self.farm.root, self.own / "logs" / f"{name}.log")
-        self.children.append(child)
-        return child
-
-    def _master_is_ready(self, ports: Ports) -> bool:
-        process = running_master(self.farm)
-        return process is not None and _answers(f"http://{HOST}:{ports.store}/ready", str(process.pid))
-
-    def _until(self, ready: Callable[[], bool], children: Sequence[Child], what: str) -> None:
-        deadline = time.monotonic() + START_SECONDS
-        while not ready():
-            for child in children:
-                child.check()
-            if time.monotonic() > deadline:
-                raise DemonstrationError(
-                    f"{what} did not answer within {START_SECONDS:.0f} s; its log is in {self.own / 'logs'}"
-                )
-            time.sleep(0.2)
-
     def _wait(self, watch: Watch, timeline: Timeline, *, again: bool) -> Standing:
         """Wait until nothing is left to do; with *again*, have every suite run once more first."""
         known = read_durations(self.own / "durations.json")
         patience = Patience(0.0 if again else PLANNING_SECONDS, time.monotonic())
         troubles: set[str] = set()
         while True:
-            self.check()
+            self.running.check()
             now = datetime.now(UTC)
             standing = watch.standing(again=again)
             if standing.interpreters:
@@ -219,58 +172,12 @@ class Demonstration:
         answer["cost"]["stages"] = timeline.seconds()
         write_atomically(self.wishes.json_file.absolute(), (json.dumps(answer, indent=1) + "\n").encode())
 
-    def check(self) -> None:
-        """Raise ChildEndedError when a process of the farm is gone."""
-        for child in self.children:
-            child.check()
-
     def serve(self) -> None:
-        """Go on until interrupted, or a process of the farm is gone."""
+        """Go on until interrupted; raises ChildEndedError when a process of the farm is gone."""
         while True:
-            self.check()
+            self.running.check()
             time.sleep(LOOK_SECONDS)
 
     def stop(self) -> None:
         """End everything that was started."""
-        if self.children:
-            stop_master(self.farm.root, timeout=20)
-        stop_all(self.children)
-
-
-class Patience:
-    """Notices that nothing changes any more."""
-
-    def __init__(self, ask_after: float, now: float) -> None:
-        self.ask_after = ask_after
-        self._last: object = None
-        self._changed = now
-        self._asked = False
-
-    def is_over(self, standing: Standing, now: float) -> bool:
-        """Whether nothing will come: no interpreter can serve, or there was no change for hours."""
-        state = (standing.interpreters, standing.runs, standing.phases)
-        if state != self._last:
-            self._last, self._changed = state, now
-        finished = bool(standing.interpreters) and all(i.state == "finished" for i in standing.interpreters)
-        hopeless = finished and not any(i.artifact for i in standing.interpreters)
-        return hopeless or now - self._changed > PATIENCE_SECONDS
-
-    def should_ask(self, standing: Standing, now: float) -> bool:
-        """Whether the master has to be asked for runs: nothing is under way, and it was not asked yet."""
-        work = [*standing.interpreters, *standing.runs]
-        idle = bool(standing.interpreters) and all(item.state == "finished" for item in work)
-        if self._asked or not idle or now - self._changed < self.ask_after:
-            return False
-        self._asked = True
-        return True
-
-
-def _answers(url: str, text: str | None = None) -> bool:
-    try:
-        answer = httpx.get(url, timeout=5, trust_env=False)
-    except httpx.HTTPError:
-        return False
-    return answer.status_code == httpx.codes.OK and (text is None or answer.text == text)
-
-
-__all__ = ["ChildEndedError", "Demonstration", "DemonstrationError", "Wishes"]
+        self.running.stop()

@@ -49,12 +49,9 @@ class Watch:
         known = facts.read(self.sessions)
         heads = newest_of_tracks(known, self.variants)
         recipes, set_aside = self._registry()
-        expected = [
-            (recipe.project.name, fact.key)
-            for fact in heads
-            for recipe in recipes
-            if runs_on(recipe, fact.track)
-        ]
+        # What was not proven runs nothing: it is a failure of its own, and nothing to wait for.
+        usable = [fact for fact in heads if fact.artifact or fact.state != State.FINISHED]
+        expected = [(r.project.name, fact.key) for fact in usable for r in recipes if runs_on(r, fact.track)]
         runs = newest_runs(known.runs, self.since if again else None)
         busy = [(item.key, item.build) for item in (*heads, *runs) if item.state == State.RUNNING]
         return Standing(tuple(heads), tuple(runs), tuple(expected), self._phases.of(busy), tuple(set_aside))
