@@ -12,7 +12,7 @@ from sqlalchemy import select
 from pybots.commits.select import Selection
 from pybots.database.engine import Sessions, open_engine
 from pybots.database.tables import Base, Branch, BranchCommit, Commit, InterpreterRow
-from pybots.interpreters import records
+from pybots.interpreters import records, store_wants
 from pybots.interpreters.plan import TrackName, interpreter_key, tracks
 from pybots_worker.contract import Artifact, InterpreterResult, InterpreterStatus
 
@@ -76,9 +76,9 @@ def proven(key: str, digest: str = "a" * 64) -> InterpreterResult:
 def test_what_is_to_be_built_is_wanted_once(sessions: Sessions) -> None:
     history(sessions, BUILD, INHERIT, NOT_BUILT, BUILD)
     with sessions.writing() as session:
-        first = records.want(session, [TRACK], 0, NOW)
+        first = store_wants.want(session, [TRACK], 0, NOW)
     with sessions.writing() as session:
-        again = records.want(session, [TRACK], 0, NOW)
+        again = store_wants.want(session, [TRACK], 0, NOW)
     assert first == [interpreter_key(TRACK, sha(0)), interpreter_key(TRACK, sha(3))]
     assert again == []
     assert [row.state for row in rows(sessions)] == ["wanted", "finished", "wanted"]
@@ -87,7 +87,7 @@ def test_what_is_to_be_built_is_wanted_once(sessions: Sessions) -> None:
 def test_documentation_inherits_through_documentation(sessions: Sessions) -> None:
     history(sessions, BUILD, INHERIT, INHERIT)
     with sessions.writing() as session:
-        records.want(session, [TRACK], 0, NOW)
+        store_wants.want(session, [TRACK], 0, NOW)
     built, first, second = rows(sessions)
     assert (first.status, first.inherited_from_id) == ("inherited", built.id)
     assert second.inherited_from_id == built.id
@@ -97,7 +97,7 @@ def test_what_inherits_from_a_commit_not_built_says_so(sessions: Sessions) -> No
     """Its parent was superseded: an older interpreter's results are not its own."""
     history(sessions, BUILD, NOT_BUILT, INHERIT)
     with sessions.writing() as session:
-        records.want(session, [TRACK], 0, NOW)
+        store_wants.want(session, [TRACK], 0, NOW)
     inherited = rows(sessions)[-1]
     assert inherited.status == "inherited"
     assert inherited.inherited_from_id is None
@@ -107,7 +107,7 @@ def test_a_finished_interpreter_is_not_claimed_and_not_finished_again(sessions: 
     history(sessions, BUILD)
     key = interpreter_key(TRACK, sha(0))
     with sessions.writing() as session:
-        records.want(session, [TRACK], 0, NOW)
+        store_wants.want(session, [TRACK], 0, NOW)
     with sessions.writing() as session:
         claimed = records.claim(session, key, "one", 7, NOW, NOW)
         assert claimed is not None
@@ -126,7 +126,7 @@ def test_a_finished_interpreter_is_not_claimed_and_not_finished_again(sessions: 
 def test_two_commits_may_share_an_artifact(sessions: Sessions) -> None:
     history(sessions, BUILD, BUILD)
     with sessions.writing() as session:
-        keys = records.want(session, [TRACK], 0, NOW)
+        keys = store_wants.want(session, [TRACK], 0, NOW)
     for key in keys:
         with sessions.writing() as session:
             records.claim(session, key, "one", 1, NOW, NOW)
@@ -139,8 +139,8 @@ def test_waiting_counts_commits_and_not_tracks(sessions: Sessions) -> None:
     history(sessions, BUILD, BUILD)
     debug = TrackName("main", "debug", TRACK.platform)
     with sessions.writing() as session:
-        records.want(session, [TRACK, debug], 0, NOW)
-        assert records.waiting(session, "main") == 2
+        store_wants.want(session, [TRACK, debug], 0, NOW)
+        assert store_wants.waiting(session, "main") == 2
 
 
 def test_tracks_are_every_combination() -> None:
@@ -162,7 +162,7 @@ def test_a_track_that_is_new_does_not_build_all_of_history(
 ) -> None:
     history(sessions, BUILD, INHERIT, BUILD, BUILD)
     with sessions.writing() as session:
-        wanted = records.want(session, [TRACK], new_from, NOW)
+        wanted = store_wants.want(session, [TRACK], new_from, NOW)
     assert wanted == [interpreter_key(TRACK, sha(number)) for number in expected]
 
 
@@ -171,7 +171,7 @@ def test_an_attempt_that_ended_with_the_master_is_not_counted(sessions: Sessions
     history(sessions, BUILD)
     key = interpreter_key(TRACK, sha(0))
     with sessions.writing() as session:
-        records.want(session, [TRACK], 0, NOW)
+        store_wants.want(session, [TRACK], 0, NOW)
     attempts = []
     for hours, began in ((0, 0), (1, 0), (2, 2), (3, 3)):
         with sessions.writing() as session:
@@ -188,7 +188,7 @@ def test_what_failed_for_the_farms_own_reasons_is_wanted_again_while_attempts_re
     history(sessions, BUILD)
     key = interpreter_key(TRACK, sha(0))
     with sessions.writing() as session:
-        records.want(session, [TRACK], 0, NOW)
+        store_wants.want(session, [TRACK], 0, NOW)
         assert not records.release(session, key, 2, NOW), "nobody works on it"
         for expected in (True, False):
             records.claim(session, key, "one", 1, NOW, NOW)
@@ -202,10 +202,10 @@ def test_what_failed_for_the_farms_own_reasons_is_wanted_again_while_attempts_re
 def test_what_waits_is_superseded_and_what_runs_is_not(sessions: Sessions) -> None:
     history(sessions, BUILD, BUILD, INHERIT, BUILD)
     with sessions.writing() as session:
-        keys = records.want(session, [TRACK], 0, NOW)
+        keys = store_wants.want(session, [TRACK], 0, NOW)
         records.claim(session, keys[0], "one", 1, NOW, NOW)
         records.mark_requested(session, [keys[1]])
-        assert records.supersede(session, "main", before=3) == 1
+        assert store_wants.supersede(session, "main", before=3) == 1
     running, inherited, newest = rows(sessions)
     assert (running.state, newest.state) == ("running", "wanted")
     assert inherited.inherited_from_id is None
@@ -215,5 +215,5 @@ def test_what_waits_is_superseded_and_what_runs_is_not(sessions: Sessions) -> No
         ]
     assert selections == ["build", "not-built", "inherit", "build"]
     with sessions.writing() as session:
-        assert records.want(session, [TRACK], None, NOW) == [], "it does not come back"
+        assert store_wants.want(session, [TRACK], None, NOW) == [], "it does not come back"
         assert records.claim(session, keys[1], "one", 1, NOW, NOW) is None

@@ -18,7 +18,8 @@ from click.testing import CliRunner
 from pybots_worker import buildbot_worker, doctor
 from pybots_worker.commands import main
 from pybots_worker.contract import RunResult
-from pybots_worker.processes import TOKEN_VARIABLE
+from pybots_worker.processes import TOKEN_VARIABLE, StoppedError
+from pybots_worker.runs.scratch import make_scratch, remove_scratch
 from tiny_projects import PASSES, Bench, write_project
 
 COMMAND = str(Path(sys.executable).parent / "pybots-worker")
@@ -64,19 +65,61 @@ def test_run_starts_in_a_clean_folder_and_writes_a_result(tmp_path: Path) -> Non
     assert (tmp_path / "cache" / "uv").is_dir()
 
 
+def test_what_a_killed_run_left_in_the_systems_temporary_folder_is_removed(tmp_path: Path) -> None:
+    """And nothing else, wherever the project let the link point to."""
+    folder = prepared(Bench(tmp_path))
+    scratch = make_scratch(folder)
+    (scratch / "closed").mkdir(mode=0o500)
+    result = CliRunner().invoke(main, ["run", str(folder), "--cache", str(tmp_path / "cache")])
+    assert result.exit_code == 0
+    assert not scratch.exists()
+    assert not (folder / "tmp").readlink().exists()
+    elsewhere = tmp_path / "pb-elsewhere"
+    elsewhere.mkdir()
+    (folder / "tmp").unlink()
+    (folder / "tmp").symlink_to(elsewhere)
+    remove_scratch(folder)
+    assert elsewhere.exists()
+
+
+def test_run_whose_worker_died_writes_no_result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = prepared(Bench(tmp_path))
+    asked = []
+
+    def gone() -> None:
+        asked.append(1)
+        raise StoppedError("the process that started us is gone")
+
+    monkeypatch.setattr("pybots_worker.runs.carry_out.stop_if_alone", gone)
+    result = CliRunner().invoke(main, ["run", str(folder), "--cache", str(tmp_path / "cache")])
+    assert (result.exit_code, asked) == (143, [1])
+    assert not (folder / "result.json").exists()
+
+
 def test_run_that_is_told_to_stop_leaves_nothing(tmp_path: Path) -> None:
-    pid = tmp_path / "pid"
-    tests = f"import os, time, pathlib\npathlib.Path({str(pid)!r}).write_text(str(os.getpid()))\ntime.sleep(600)\n"
+    """It is recorded while it works, and has what the master must not see."""
+    pid, active, kept = tmp_path / "pid", tmp_path / "active", tmp_path / "kept.json"
+    active.mkdir()
+    kept.write_text('{"CC": "kept-back"}')
+    tests = "import os, time, pathlib\nassert os.environ['CC'] == 'kept-back'\n"
+    tests += f"pathlib.Path({str(pid)!r}).write_text(str(os.getpid()))\ntime.sleep(600)\n"
     folder = prepared(Bench(tmp_path), tests)
+    own = {"PYBOTS_ACTIVE_FOLDER": str(active), "PYBOTS_ENVIRONMENT_FILE": str(kept)}
     running = subprocess.Popen(
         [COMMAND, "run", str(folder), "--cache", str(tmp_path / "cache")],
+        env={**os.environ, **own},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
     )
     wait_until("the suite runs", 60, lambda: pid.exists() and pid.read_text())
+    assert (active / f"owner-{running.pid}.json").exists()
+    scratch = (folder / "tmp").readlink()
+    assert scratch.is_dir()
     running.terminate()
     assert b"stopped: told to stop" in running.communicate(timeout=30)[1]
     assert running.returncode == 143
+    assert not list(active.iterdir())
+    assert not scratch.exists()
     assert not psutil.pid_exists(int(pid.read_text()))
     assert not (folder / "result.json").exists()
 
@@ -169,24 +212,46 @@ def test_what_the_master_runs_is_found_beside_our_python(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("PATH", "/usr/bin")
-    monkeypatch.setenv("PYBOTS_ACTIVE_FOLDER", "")
+    monkeypatch.setattr(os, "environ", os.environ.copy())
+    os.environ["PATH"] = "/usr/bin"
+    os.environ["AWS_SECRET_ACCESS_KEY"] = "secret"
+    os.environ["PIP_INDEX_URL"] = "https://name:secret@index.example/simple"
     monkeypatch.setattr(sys, "argv", [])
     monkeypatch.setattr("twisted.scripts.twistd.run", lambda: None)
     buildbot_worker.run(tmp_path)
     assert os.environ["PATH"] == f"{Path(sys.executable).parent}:/usr/bin"
     assert os.environ["PYBOTS_ACTIVE_FOLDER"] == str(tmp_path / "active")
+    # What is here now is what buildbot-worker tells the master.
+    assert "secret" not in str(dict(os.environ))
+    kept = tmp_path / "environment.json"
+    assert kept.stat().st_mode & 0o777 == 0o600
+    buildbot_worker.take_back_environment()
+    assert os.environ["PIP_INDEX_URL"] == "https://name:secret@index.example/simple"
+    assert "AWS_SECRET_ACCESS_KEY" not in os.environ
+    assert "PYBOTS_ENVIRONMENT_FILE" not in os.environ
 
 
 def test_doctor_of_a_good_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(doctor, "FREE_BYTES", 1)
+    monkeypatch.setattr(doctor, "TEMPORARY_BYTES", 1)
     with socket.create_server(("127.0.0.1", 0)) as master:
         address = f"127.0.0.1:{master.getsockname()[1]}"
         result = CliRunner().invoke(
             main, ["doctor", "--master", address, "--dir", str(tmp_path / "new"), "--json"]
         )
     checks = {check["name"]: check for check in json.loads(result.stdout)}
-    assert set(checks) == {"compiler", "git", "ccache", "sandbox", "uv", "disk", "clock", "master"}
+    assert set(checks) == {
+        "compiler",
+        "make",
+        "git",
+        "ccache",
+        "sandbox",
+        "uv",
+        "disk",
+        "tmp",
+        "clock",
+        "master",
+    }
     assert all(check["good"] for check in checks.values() if check["needed"]), checks
     assert result.exit_code == 0
 
@@ -194,10 +259,11 @@ def test_doctor_of_a_good_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 def test_doctor_of_a_machine_that_lacks_everything(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr(doctor, "FREE_BYTES", 1 << 60)
+    monkeypatch.setattr(doctor, "TEMPORARY_BYTES", 1 << 60)
     result = CliRunner().invoke(main, ["doctor", "--master", "127.0.0.1:9", "--dir", str(tmp_path)])
     assert result.exit_code == 1
     lines = result.stdout.splitlines()
-    for name in ("compiler", "git", "disk", "master"):
+    for name in ("compiler", "make", "git", "disk", "tmp", "master"):
         number = next(n for n, line in enumerate(lines) if line.startswith(f"missing  {name}: "))
         assert lines[number + 1].strip().startswith("mend it with: ")
     assert any(line.startswith("advice   ccache: ") for line in lines)

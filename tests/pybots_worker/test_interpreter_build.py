@@ -16,6 +16,7 @@ import pytest
 
 from pybots_worker.contract import InterpreterResult, InterpreterSpecification, InterpreterStatus
 from pybots_worker.interpreters.build import build_interpreter
+from pybots_worker.interpreters.plan import Built, Wanted
 from pybots_worker.interpreters.tree import TreeBusyError, claim_tree
 from pybots_worker.interpreters.unpack import unpack_artifact
 
@@ -166,62 +167,58 @@ ADD = (
 )
 
 
+def makefile_with(changes: dict[str, str]) -> str:
+    makefile = (SKELETON / "Makefile.pre.in").read_text()
+    base = str(Path(sys._base_executable).resolve())  # type: ignore[attr-defined]
+    for old, new in {**changes, "@BASE@": base, "@EXT_SUFFIX@": ".so"}.items():
+        assert old in makefile
+        makefile = makefile.replace(old, new)
+    return makefile
+
+
 ANSWER = "import _add; print(_add.answer())"
 
 
 def test_what_changes_in_c_is_compiled_again(workshop: Workshop) -> None:
-    for answer in (1, 2):
-        workshop.commit({"Modules/_add.c": ADD.format(answer=answer)})
-        result = workshop.build()
-        assert workshop.run(result, ANSWER) == str(answer)
-        assert result.clean_build == (answer == 1)
-
-
-def test_an_object_from_before_the_clock_was_set_back_is_made_again(workshop: Workshop) -> None:
-    """Once the clock is right again, the objects of the last build are younger than any source."""
-    workshop.commit({"Modules/_add.c": ADD.format(answer=1)})
-    workshop.build()
+    flags = [{"Makefile.pre.in": makefile_with({"-O0": f"-O0 -DANSWER={answer}"})} for answer in (1, 2)]
+    workshop.commit({"Modules/_add.c": ADD.format(answer="ANSWER"), **flags[0]})
+    first = workshop.build()
+    assert (workshop.run(first, ANSWER), first.clean_build) == ("1", True)
+    workshop.commit(flags[1])
+    second = workshop.build()
+    assert workshop.run(second, ANSWER) == "2", "new flags reach every object"
+    assert (second.clean_build, second.fell_back) == (True, False)
+    workshop.commit({"Modules/_add.c": ADD.format(answer=3)})
+    third = workshop.build()
+    assert (workshop.run(third, ANSWER), third.clean_build) == ("3", False)
+    elsewhere = Workshop(workshop.folder / "another", workshop.head)
+    clean = elsewhere.build(git=str(workshop.trunk))
+    assert (clean.artifact, clean.clean_build) == (third.artifact, True), "two trees make one artifact"
+    assert workshop.run(clean, "import sysconfig; print(sysconfig.get_config_var('abs_srcdir'))") == (
+        "/pybots/source"
+    )
     ahead = time.time() + 3600
     for path in (workshop.tree() / "source").rglob("*.[os]*"):
         os.utime(path, (ahead, ahead))
-    workshop.commit({"Modules/_add.c": ADD.format(answer=2)})
-    assert workshop.run(workshop.build(), ANSWER) == "2"
-    marker = workshop.tree() / "built.json"
-    marker.write_text(json.dumps(json.loads(marker.read_text()) | {"saved": ahead}))
-    assert workshop.build().clean_build
+    workshop.commit({"Modules/_add.c": ADD.format(answer=4)})
+    fourth = workshop.build()
+    assert workshop.run(fourth, ANSWER) == "4", "the clock was set back, so objects are younger than sources"
 
 
-def test_new_flags_reach_every_object(workshop: Workshop) -> None:
-    workshop.commit(
-        {
-            "Modules/_add.c": ADD.format(answer="ANSWER"),
-            "Makefile.pre.in": makefile_with({"-O0": "-O0 -DANSWER=1"}),
-        }
-    )
-    assert workshop.run(workshop.build(), ANSWER) == "1"
-    workshop.commit({"Makefile.pre.in": makefile_with({"-O0": "-O0 -DANSWER=2"})})
-    result = workshop.build()
-    assert workshop.run(result, ANSWER) == "2"
-    assert (result.clean_build, result.fell_back) == (True, False)
+def test_a_tree_remembers_what_was_built_and_when(tmp_path: Path) -> None:
+    built = Built(Wanted("a" * 40, ("--with-pydebug",), "gcc 12"), 1735689600.25)
+    with claim_tree(tmp_path, "main", "default", 0) as tree:
+        tree.save_built(built)
+        assert tree.last_built() == built
+        tree.forget_built()
+        assert tree.last_built() is None
 
 
-def test_two_trees_make_one_artifact(workshop: Workshop, tmp_path: Path) -> None:
-    """One is built in place, the other from nothing, elsewhere."""
-    workshop.commit({"Modules/_add.c": ADD.format(answer=1)})
-    workshop.build()
-    workshop.commit({"Lib/colorsys.py": "ANSWER = 42\n"})
-    in_place = workshop.build()
-    clean = build_interpreter(
-        workshop.specification(),
-        trees=tmp_path / "another place" / "trees",
-        output=tmp_path / "another output",
-        cache=tmp_path / "another cache",
-        echo=False,
-    )
-    assert (in_place.clean_build, clean.clean_build) == (False, True)
-    assert in_place.artifact == clean.artifact
-    seen = "import sysconfig; print(sysconfig.get_config_var('abs_srcdir'))"
-    assert workshop.run(in_place, seen) == "/pybots/source"
+def test_a_place_in_which_nothing_can_be_built(workshop: Workshop) -> None:
+    workshop.commit()
+    spaced = Workshop(workshop.folder / "a space", workshop.head)
+    with pytest.raises(OSError, match="cannot be built in a folder whose path has a space"):
+        spaced.build(git=str(workshop.trunk))
 
 
 def test_the_debug_variant_has_a_tree_of_its_own(workshop: Workshop) -> None:
@@ -270,15 +267,6 @@ def test_a_server_that_is_away_is_nobodys_regression(workshop: Workshop) -> None
     workshop.commit()
     with pytest.raises(OSError, match=r"nothing can be fetched from http://127\.0\.0\.1:1/"):
         workshop.build(git="http://127.0.0.1:1/cpython.git")
-
-
-def makefile_with(changes: dict[str, str]) -> str:
-    makefile = (SKELETON / "Makefile.pre.in").read_text()
-    base = str(Path(sys._base_executable).resolve())  # type: ignore[attr-defined]
-    for old, new in {**changes, "@BASE@": base, "@EXT_SUFFIX@": ".so"}.items():
-        assert old in makefile
-        makefile = makefile.replace(old, new)
-    return makefile
 
 
 def test_a_failure_in_place_is_tried_again_from_scratch(workshop: Workshop) -> None:
@@ -425,9 +413,9 @@ def test_a_disk_that_fills_up_is_nobodys_regression(
 ) -> None:
     monkeypatch.setattr("pybots_worker.interpreters.machine.FREE_BYTES_AFTER", 1 << 60)
     monkeypatch.setattr("pybots_worker.interpreters.phases.FREE_BYTES_BEFORE", 1 << 60)
-    monkeypatch.setattr("pybots_worker.interpreters.phases.Phases.require_room", lambda _phases: None)
+    monkeypatch.setattr("pybots_worker.interpreters.phases.Phases.require_place", lambda _phases: None)
     workshop.commit(COMPILE_FAILS)
-    with pytest.raises(OSError, match="compile: .* MB are free"):
+    with pytest.raises(OSError, match=r"compile: .* MB are free"):
         workshop.build()
 
 

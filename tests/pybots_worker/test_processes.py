@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -216,6 +217,68 @@ def test_nothing_is_left_when_our_parent_is_killed(tmp_path: Path) -> None:
     grandparent.kill()
     grandparent.wait(20)
     assert all(gone(pid) for pid in [*pids, ours])
+
+
+BETWEEN = """
+import os, sys, time
+from pathlib import Path
+from pybots_worker.processes import BoundedLog, StoppedError, run_limited
+folder, parent = Path(sys.argv[1]), os.getppid()
+def run(): run_limited(["true"], cwd=folder, environment={}, log=BoundedLog(9, 9), wall_seconds=60)
+run()
+(folder / "ready").write_text(f"{os.getpid()}\\n")
+while os.getppid() == parent: time.sleep(0.02)
+try: run()
+except StoppedError as error: (folder / "told").write_text(f"{error}\\n")
+else: (folder / "told").write_text("it was not noticed\\n")
+"""
+
+
+def test_parent_that_dies_between_two_programs_is_noticed(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", BETWEEN, str(tmp_path)]
+    script = f"import subprocess; subprocess.Popen({command!r}).wait()"
+    parent = subprocess.Popen([sys.executable, "-c", script])
+    wait_for(tmp_path / "ready")
+    parent.kill()
+    parent.wait(20)
+    assert wait_for(tmp_path / "told") == "the process that started us is gone"
+
+
+OWNER = """
+import os, sys, time
+from pathlib import Path
+from pybots_worker.processes import recorded
+with recorded():
+    Path(sys.argv[1]).write_text("ready\\n")
+    time.sleep(600)
+"""
+
+
+def test_our_own_command_is_a_leftover_too(tmp_path: Path) -> None:
+    """A number that went to another process meanwhile is not its."""
+    active = tmp_path / "active"
+    active.mkdir()
+    other = subprocess.Popen(["sleep", "600"])
+    (active / f"owner-{other.pid}.json").write_text(json.dumps({"owner": other.pid}))
+    environment = {**os.environ, "PYBOTS_ACTIVE_FOLDER": str(active)}
+    ours = subprocess.Popen([sys.executable, "-c", OWNER, str(tmp_path / "ready")], env=environment)
+    try:
+        wait_for(tmp_path / "ready")
+        assert kill_leftovers(active) == 1
+        assert gone(ours.pid, seconds=1)
+        assert other.poll() is None
+        assert not list(active.iterdir())
+    finally:
+        for process in (ours, other):
+            process.kill()
+            process.wait(10)
+
+
+def test_least_free_space_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    left = iter([100, 7])
+    usage = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _folder: usage._replace(free=next(left, 90)))
+    assert run(tmp_path, "import time; time.sleep(0.5)").free_bytes == 7
 
 
 def test_keeper_killed_is_not_a_hang(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tarfile
 import threading
+import zipfile
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -27,6 +28,7 @@ from pybots_worker.contract import (
 from pybots_worker.runs.fetch import Fetched, fetch_source, folder_digest
 from pybots_worker.runs.phases import RunEndedError
 from pybots_worker.runs.place import Place
+from pybots_worker.runs.scratch import remove_scratch
 from tiny_projects import Bench, sha256, write_project, write_sdist, write_wheel
 
 
@@ -76,7 +78,10 @@ def fetch(bench: Bench, source: Source, *, packages: Packages | None = None) -> 
     specification = bench.specification(source=source, **changes)
     place = Place(specification, folder, bench.folder / "cache", BoundedLog(100_000, 100_000))
     place.prepare()
-    return fetch_source(place, Path(sys.executable), bench.folder / "cache" / "uv"), place
+    try:
+        return fetch_source(place, Path(sys.executable), bench.folder / "cache" / "uv"), place
+    finally:
+        remove_scratch(folder)
 
 
 def problem(bench: Bench, source: Source, *, packages: Packages | None = None) -> RunEndedError:
@@ -201,6 +206,13 @@ def test_git_that_fails(bench: Bench, repository: Path, url: str, ref: str, deta
     assert detail in found.detail
 
 
+@pytest.mark.parametrize("status", ["503", "429"])
+def test_git_server_that_is_ill_is_the_networks_fault(bench: Bench, web: Files, status: str) -> None:
+    web["/x.git/info/refs?service=git-upload-pack"] = (b"", {"status": status})
+    found = problem(bench, GitSource(url=web.address + "/x.git", ref="main"))
+    assert (found.ending, "the network failed" in found.detail) == (Ending.UNFIT, True), found.detail
+
+
 # --- archives and folders -----------------------------------------------------------------------------
 
 
@@ -216,6 +228,22 @@ def archive(files: dict[str, str], *, link: str = "") -> bytes:
             member.type, member.linkname = tarfile.SYMTYPE, link
             packed.addfile(member)
     return buffer.getvalue()
+
+
+def zipped(files: dict[str, str], *, damaged: bool = False) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as packed:
+        for name, text in files.items():
+            packed.writestr(name, text)
+    content = buffer.getvalue()
+    # The method is said to be one that nobody has.
+    return content.replace(b"\x08\x00", b"\x63\x00") if damaged else content
+
+
+def damaged(content: bytes) -> bytes:
+    """Something in the middle is not what gzip wrote."""
+    half = len(content) // 2
+    return content[:half] + b"\xff" * 8 + content[half + 8 :]
 
 
 def served(web: Files, content: bytes, **headers: str) -> ArchiveSource:
@@ -240,11 +268,28 @@ def test_archive(bench: Bench, web: Files) -> None:
         (archive({"../escaped": "x"}), Ending.FETCH_FAILED, "archive is broken"),
         (archive({"source/a": "x"}, link="/etc/passwd"), Ending.FETCH_FAILED, "archive is broken"),
         (archive({"a": "x", "b": "y"}), Ending.FETCH_FAILED, "does not hold one folder"),
+        (zipped({"source/a": "x"}, damaged=True), Ending.FETCH_FAILED, "archive is broken"),
+        (archive({"source/a": "x" * 5_000})[:-20], Ending.FETCH_FAILED, "archive is broken"),
+        (damaged(archive({"source/a": "x" * 5_000})), Ending.FETCH_FAILED, "archive is broken"),
+        (archive({"source/" + "n" * 300: "x"}), Ending.FETCH_FAILED, "File name too long"),
+        (archive({"source/a": "x", "source/a/b": "y"}), Ending.FETCH_FAILED, "archive is broken"),
+        (archive({"source/large": "x" * 200_001}), Ending.FETCH_FAILED, "more than 200000 bytes"),
+        (archive({f"source/{n}": "" for n in range(51)}), Ending.FETCH_FAILED, "or 50 files"),
+        (zipped({"source/large": "x" * 200_001}), Ending.FETCH_FAILED, "more than 200000 bytes"),
         (b"not an archive", Ending.FETCH_FAILED, "archive is broken"),
         (gzip.compress(b"not a tar"), Ending.FETCH_FAILED, "archive is broken"),
     ],
 )
-def test_broken_archive(bench: Bench, web: Files, content: bytes, ending: Ending, detail: str) -> None:
+def test_broken_archive(
+    bench: Bench,
+    web: Files,
+    monkeypatch: pytest.MonkeyPatch,
+    content: bytes,
+    ending: Ending,
+    detail: str,
+) -> None:
+    monkeypatch.setattr("pybots_worker.runs.fetch.MAXIMUM_BYTES", 200_000)
+    monkeypatch.setattr("pybots_worker.runs.fetch.MAXIMUM_FILES", 50)
     found = problem(bench, served(web, content))
     assert (found.ending, detail in found.detail) == (ending, True), found.detail
     assert not (bench.folder / "run1" / "escaped").exists()
@@ -256,6 +301,19 @@ def test_archive_with_another_digest_or_none(bench: Bench, web: Files) -> None:
     assert (found.ending, "should have 0000" in found.detail) == (Ending.FETCH_FAILED, True)
     found = problem(bench, ArchiveSource(url=web.address + "/none.tar.gz", sha256="0" * 64))
     assert (found.ending, "answered 404" in found.detail) == (Ending.FETCH_FAILED, True)
+
+
+@pytest.mark.parametrize(("status", "ending"), [("429", Ending.UNFIT), ("403", Ending.FETCH_FAILED)])
+def test_server_without_time_is_nobodys_fault(
+    bench: Bench, web: Files, monkeypatch: pytest.MonkeyPatch, status: str, ending: Ending
+) -> None:
+    monkeypatch.setattr("pybots_worker.runs.download.ATTEMPTS", 1)
+    assert problem(bench, served(web, b"", status=status)).ending is ending
+
+
+def test_address_that_is_none_is_told(bench: Bench) -> None:
+    found = problem(bench, ArchiveSource(url="http://h:port/a.tar.gz", sha256="0" * 64))
+    assert found.ending is Ending.FETCH_FAILED
 
 
 def test_server_that_is_away(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:

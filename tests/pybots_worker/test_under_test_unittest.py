@@ -166,6 +166,35 @@ def test_every_outcome(tmp_path: Path, python: str) -> None:
     ] or done.stderr
 
 
+def test_package_that_is_skipped_does_not_skip_its_modules(tmp_path: Path) -> None:
+    """Nor does a class skip one that it holds."""
+    package = tmp_path / "test_package"
+    package.mkdir()
+    skips = "import unittest\ndef setUpModule(): raise unittest.SkipTest('not here')\n"
+    case = "class T(unittest.TestCase):\n def test_a(self): pass\n"
+    (package / "__init__.py").write_text(skips + case)
+    (package / "test_module.py").write_text("import unittest\n" + case)
+    holder = """
+import unittest
+class T(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls): raise unittest.SkipTest("not here")
+    def test_a(self): pass
+    class Inner(unittest.TestCase):
+        def test_a(self): pass
+def load_tests(loader, tests, pattern):
+    tests.addTests(loader.loadTestsFromTestCase(T.Inner))
+    return tests
+"""
+    lines, done = report(tmp_path, holder, options=("test_package", "test_package.test_module", "test_it"))
+    assert outcomes(lines) == {
+        "test_package.T.test_a": "skipped",
+        "test_package.test_module.T.test_a": "passed",
+        "test_it.T.test_a": "skipped",
+        "test_it.T.Inner.test_a": "passed",
+    }, done.stderr
+
+
 @pytest.mark.parametrize("python", pythons())
 def test_crash_leaves_what_ran_and_what_was_running(tmp_path: Path, python: str) -> None:
     suite = "import os, unittest\nclass T(unittest.TestCase):\n def test_a(self): pass\n def test_b(self): os.abort()\n"

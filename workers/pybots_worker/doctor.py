@@ -12,9 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pybots_worker.runs.place import uv
+from pybots_worker.runs.scratch import place_for_scratch
 
 FREE_BYTES = 5_000_000_000
 """A tree of CPython, its build and a few environments."""
+TEMPORARY_BYTES = 1_000_000_000
+"""What suites put where the system keeps temporary files."""
 _BUILT = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
 _INSTALLERS = {
     "apt-get": "sudo apt-get install -y",
@@ -44,7 +47,8 @@ def examine(folder: Path, host: str, port: int) -> Iterator[Check]:
     yield _program("ccache", "ccache", needed=False)
     yield _sandbox()
     yield _uv()
-    yield _disk(folder)
+    yield _disk("disk", folder, FREE_BYTES)
+    yield _disk("tmp", place_for_scratch(), TEMPORARY_BYTES)
     yield _clock()
     yield _master(host, port)
 
@@ -90,14 +94,14 @@ def _uv() -> Check:
     return Check("uv", not problem, problem or str(uv()), "" if not problem else mend)
 
 
-def _disk(folder: Path) -> Check:
+def _disk(name: str, folder: Path, needed: int) -> Check:
     there = next(path for path in (folder, *folder.parents) if path.exists())
     free = shutil.disk_usage(there).free
     detail = f"{free / 1e9:.1f} GB are free at {there}"
-    if free >= FREE_BYTES:
-        return Check("disk", True, detail)
+    if free >= needed:
+        return Check(name, True, detail)
     return Check(
-        "disk", False, f"{detail}; {FREE_BYTES / 1e9:.0f} GB are needed", f"du -xh {there} | sort -h | tail"
+        name, False, f"{detail}; {needed / 1e9:.0f} GB are needed", f"du -xh {there} | sort -h | tail"
     )
 
 

@@ -124,12 +124,12 @@ def kill_leftovers(active: Path) -> int:
 @contextlib.contextmanager
 def recorded() -> Iterator[None]:
     """Record this process where `kill_leftovers` looks, while it does what the master asked for."""
-    folder, own = os.environ.get(ACTIVE_FOLDER_VARIABLE, ""), psutil.Process()
+    folder = os.environ.get(ACTIVE_FOLDER_VARIABLE, "")
     if not folder:
         yield
         return
-    path = Path(folder) / f"owner-{own.pid}.json"
-    path.write_text(json.dumps({"owner": own.pid, "created": own.create_time()}))
+    path = Path(folder) / f"owner-{os.getpid()}.json"
+    path.write_text(json.dumps({"owner": os.getpid()}))
     try:
         yield
     finally:
@@ -161,7 +161,8 @@ def _kill_owners(active: Path) -> int:
         with contextlib.suppress(OSError, ValueError, KeyError, TypeError, psutil.Error):
             facts = json.loads(path.read_text())
             process = psutil.Process(facts["owner"])
-            if process.create_time() == facts["created"]:  # else the number went to another process
+            # Else the number went to another process; times of creation move with the clock.
+            if process.environ().get(ACTIVE_FOLDER_VARIABLE) == str(active):
                 process.kill()
                 killed.append(process)
         path.unlink(missing_ok=True)

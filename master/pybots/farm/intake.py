@@ -12,7 +12,7 @@ from pybots.commits.select import NewCommit, Selection, select, superseded_befor
 from pybots.config.model import FarmConfiguration
 from pybots.database.engine import Sessions
 from pybots.farm.parts import all_tracks
-from pybots.interpreters import records
+from pybots.interpreters import store_wants
 
 COMMITS_AT_ONCE = 500
 """More new commits than this are taken in over several rounds."""
@@ -24,7 +24,7 @@ def take_in_branch(
     """Take in what is new on *branch* of the fetched *mirror*; return how many commits were new."""
     with sessions.reading() as session:
         known = store.head_of(session, branch)
-        waiting = records.waiting(session, branch)
+        waiting = store_wants.waiting(session, branch)
     limit = COMMITS_AT_ONCE if known else configuration.trunk.first_commits
     try:
         facts = mirror.new_commits(branch, known, limit)
@@ -43,8 +43,8 @@ def take_in_branch(
         taken = store.take_in(session, branch, facts, selections, now)
         for commit in taken:
             if commit.sha == newest:
-                records.supersede(session, branch, before=commit.position)
-        records.want(session, names, taken[0].position if taken else None, now)
+                store_wants.supersede(session, branch, before=commit.position)
+        store_wants.want(session, names, taken[0].position if taken else None, now)
     return len(facts)
 
 

@@ -40,7 +40,7 @@ def build_interpreter(
     with claim_tree(trees, specification.branch, specification.variant, wait_seconds) as tree:
         toolchain = find_toolchain(cache, tree.temporary)
         phases = Phases(toolchain.environment, specification.step_seconds, tree.home, echo)
-        phases.require_room()
+        phases.require_place()
         making = _Making(specification, tree, output, toolchain, phases)
         return making.make(started)
 

@@ -131,8 +131,11 @@ class Phases:
                 Phase(name=name, seconds=round(time.monotonic() - started, 3), succeeded=succeeded)
             )
 
-    def require_room(self) -> None:
-        """Raises MachineError where there is too little room to begin."""
+    def require_place(self) -> None:
+        """Raises OSError where the folder is none to build in: too little room, or a path that make cannot take."""
+        if len(str(self.home).split()) != 1:
+            msg = f"CPython cannot be built in a folder whose path has a space: {self.home}"
+            raise OSError(msg)
         free = shutil.disk_usage(self.home).free
         if free < FREE_BYTES_BEFORE:
             msg = f"{free / 1e6:.0f} MB are free in {self.home}; {FREE_BYTES_BEFORE / 1e6:.0f} MB are needed"

@@ -35,7 +35,7 @@ _DISK = re.compile(r"No space left on device|\(os error 28\)|\[Errno 28\]|Disk q
 _NETWORK = re.compile(
     r"error sending request|dns error|tcp connect error|[Cc]onnection refused|[Nn]etwork is unreachable"
     r"|Failed to establish a new connection|[Oo]peration timed out|Could not resolve host"
-    r"|[Cc]onnection reset by peer|[Cc]onnection (?:aborted|timed out|broken)|[Bb]roken pipe|Max retries exceeded"
+    r"|[Cc]onnection reset by peer|[Cc]onnection (?:aborted|timed out|broken)|Max retries exceeded"
     # uv: a server that is busy or ill, and bodies that end too soon
     r"|HTTP status server error|HTTP status client error \((?:408|429) |error decoding response body"
     r"|request or response body error|error reading a body from connection|before message length reached"

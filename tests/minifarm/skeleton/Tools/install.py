@@ -1,4 +1,4 @@
-# ruff: noqa: PTH103, PTH118, PTH119, PTH123, PTH211, UP031
+# ruff: noqa: PTH100, PTH103, PTH118, PTH119, PTH123, PTH211, UP031
 """Installs the miniature: the base interpreter's files, and over them what this repository has."""
 
 import os
@@ -82,7 +82,7 @@ def mark(library, pydebug):
         text = stream.read()
     with open(path, "w", encoding="utf-8") as stream:
         text = DEBUG.sub(r"\g<1>" + pydebug, text)
-        stream.write(SOURCE.sub(lambda found: found.group(1) + repr(os.getcwd()), text))
+        stream.write(SOURCE.sub(lambda found: found.group(1) + repr(os.path.abspath(".")), text))
 
 
 def install_pip(library):
