@@ -24,13 +24,13 @@ DEBIAN_SOURCES = """\
 # See sources.list(5)
 Types: deb
 # http://snapshot.debian.org/archive/debian/20250520T000000Z
-URIs: http://deb.debian.org/debian
+URIs: http://mirror.example.org/debian
 Suites: bookworm bookworm-updates
 Components: main
 Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg
 
 Types: deb
-URIs: http://deb.debian.org/debian-security
+URIs: http://mirror.example.org/debian-security
 Suites: bookworm-security
 Components: main
 Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg
@@ -50,7 +50,7 @@ Components: main
 """
 KEY_IN_THE_FILE = """\
 Types: deb
-URIs: http://deb.debian.org/debian
+URIs: http://mirror.example.org/debian
 Suites: trixie
 Components: main
 Signed-By:
@@ -63,8 +63,12 @@ Signed-By:
 
 def test_deb822_is_read_with_its_trust() -> None:
     assert parse_deb822(DEBIAN_SOURCES) == [
-        PackageSource("http://deb.debian.org/debian", ("bookworm", "bookworm-updates"), ("main",), KEYRING),
-        PackageSource("http://deb.debian.org/debian-security", ("bookworm-security",), ("main",), KEYRING),
+        PackageSource(
+            "http://mirror.example.org/debian", ("bookworm", "bookworm-updates"), ("main",), KEYRING
+        ),
+        PackageSource(
+            "http://mirror.example.org/debian-security", ("bookworm-security",), ("main",), KEYRING
+        ),
     ]
 
 
@@ -90,12 +94,12 @@ def test_a_key_in_the_file_stays_whole() -> None:
     ("line", "source"),
     [
         (
-            "deb http://deb.debian.org/debian bookworm main contrib # a note",
-            PackageSource("http://deb.debian.org/debian", ("bookworm",), ("main", "contrib")),
+            "deb http://mirror.example.org/debian bookworm main contrib # a note",
+            PackageSource("http://mirror.example.org/debian", ("bookworm",), ("main", "contrib")),
         ),
         (
-            "deb-src [signed-by=/k.gpg arch=amd64] http://deb.debian.org/debian sid main",
-            PackageSource("http://deb.debian.org/debian", ("sid",), ("main",), {"Signed-By": "/k.gpg"}),
+            "deb-src [signed-by=/k.gpg arch=amd64] http://mirror.example.org/debian sid main",
+            PackageSource("http://mirror.example.org/debian", ("sid",), ("main",), {"Signed-By": "/k.gpg"}),
         ),
         (
             "deb [ trusted=yes ] file:/srv/packages ./",
@@ -115,7 +119,7 @@ def test_one_line_sources_are_read(line: str, source: PackageSource) -> None:
         PackageSource("https://download.docker.com/linux/debian", ("bookworm",), ("stable",)),
         PackageSource("https://packages.microsoft.com/debian/12/prod", ("bookworm",), ("main",)),
         PackageSource("http://apt.postgresql.org/pub/repos/apt", ("bookworm-pgdg",), ("main",)),
-        PackageSource("http://deb.debian.org/debian-security", ("bookworm-security",), ("main",)),
+        PackageSource("http://mirror.example.org/debian-security", ("bookworm-security",), ("main",)),
         PackageSource("http://ppa.launchpadcontent.net/deadsnakes/ppa/ubuntu", ("bookworm",), ("main",)),
         PackageSource("file:/srv/packages", ("./",), ()),
     ],
@@ -128,7 +132,7 @@ def test_third_parties_are_not_asked(source: PackageSource) -> None:
 @pytest.mark.parametrize(
     "uri",
     [
-        "http://deb.debian.org/debian",
+        "http://mirror.example.org/debian",
         "https://ftp.uk.debian.org/debian/",
         "http://mirror.example/pub/debian",
         "https://artifacts.example/repository/debian-remote",
@@ -157,7 +161,7 @@ def test_next_suites(system: System, suites: tuple[str, ...]) -> None:
 def test_what_apt_is_asked_on_bookworm() -> None:
     assert as_deb822(with_next_suites(BOOKWORM, parse_deb822(DEBIAN_SOURCES))) == (
         "Types: deb-src\n"
-        "URIs: http://deb.debian.org/debian\n"
+        "URIs: http://mirror.example.org/debian\n"
         "Suites: bookworm bookworm-updates trixie forky duke sid\n"
         "Components: main\n"
         "Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg\n"

@@ -38,7 +38,10 @@ def running_master(folder: FarmFolder) -> psutil.Process | None:
     """Return the master's process, or None; a number that another program has by now is not it."""
     try:
         process = psutil.Process(int(folder.pid_file.read_text()))
-        if str(FarmFolder(folder.root.resolve()).tac) in process.cmdline() and process.status() != psutil.STATUS_ZOMBIE:
+        if (
+            str(FarmFolder(folder.root.resolve()).tac) in process.cmdline()
+            and process.status() != psutil.STATUS_ZOMBIE
+        ):
             return process
     except (OSError, ValueError, psutil.Error):
         pass

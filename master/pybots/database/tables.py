@@ -130,7 +130,10 @@ class InterpreterRow(Base):
     """JSON: a `contract.Proof`, or empty."""
     log_tail: Mapped[str] = mapped_column(Text, default="")
     buildbot_build: Mapped[int | None]
-    __table_args__ = (UniqueConstraint("track_id", "commit_id"), Index("ix_interpreters_place", "track_id", "position"))
+    __table_args__ = (
+        UniqueConstraint("track_id", "commit_id"),
+        Index("ix_interpreters_place", "track_id", "position"),
+    )
 
 
 class ProjectRow(Base):

@@ -40,5 +40,5 @@ class Patience:
 
 
 def _idle(standing: Standing) -> bool:
-    work = [*standing.interpreters, *standing.runs]
-    return bool(standing.interpreters) and all(item.state == State.FINISHED for item in work)
+    states = [fact.state for fact in standing.interpreters] + [fact.state for fact in standing.runs]
+    return bool(standing.interpreters) and all(state == State.FINISHED for state in states)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from types import TracebackType
-from typing import Protocol, TextIO
+from typing import Protocol, TextIO, cast
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -160,4 +160,4 @@ def display(console: Console, monotonic: Callable[[], float]) -> Display:
     """The display that suits *console*."""
     if console.is_terminal:
         return LiveTable(console)
-    return PlainLines(console.file, monotonic)
+    return PlainLines(cast("TextIO", console.file), monotonic)

@@ -53,7 +53,9 @@ class Watch:
         usable = [fact for fact in heads if fact.artifact or fact.state != State.FINISHED]
         expected = [(r.project.name, fact.key) for fact in usable for r in recipes if runs_on(r, fact.track)]
         runs = newest_runs(known.runs, self.since if again else None)
-        busy = [(item.key, item.build) for item in (*heads, *runs) if item.state == State.RUNNING]
+        working = [(fact.key, fact.build, fact.state) for fact in heads]
+        working += [(fact.key, fact.build, fact.state) for fact in runs]
+        busy = [(key, build) for key, build, state in working if state == State.RUNNING]
         return Standing(tuple(heads), tuple(runs), tuple(expected), self._phases.of(busy), tuple(set_aside))
 
     def _polled(self) -> bool:
