@@ -106,7 +106,9 @@ def test_what_a_killed_git_left_locked(upstream: Path, tmp_path: Path, lock: str
     here = tmp_path / "source"
     bring_commit(commands(), here, str(upstream), commit(upstream, "one"))
     (here / ".git" / lock).touch()
-    assert not bring_commit(commands(), here, str(upstream), commit(upstream, "two")), "the tree is kept"
+    ours = commands()
+    assert not bring_commit(ours, here, str(upstream), commit(upstream, "two")), "the tree is kept"
+    assert "fetching all branches" not in ours.log.tail_text(100)
     assert (here / "file").read_text() == "two"
 
 

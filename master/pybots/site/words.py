@@ -102,7 +102,7 @@ _INTERPRETERS = {
         Mark.NONE,
         "Nothing that reaches an interpreter changed: what holds for the earlier one holds for it.",
     ),
-    "fetch-failed": Word("fetch failed", Mark.FARM, "The worker could not get the commit's source."),
+    "fetch-failed": Word("fetch failed", Mark.FARM, "The trunk does not have this commit any more."),
     "configure-failed": Word("configure failed", Mark.ACT, "configure ended with an error."),
     "compile-failed": Word("compile failed", Mark.ACT, "It does not compile, not even from a clean tree."),
     "install-failed": Word("install failed", Mark.ACT, "make install ended with an error."),

@@ -23,10 +23,12 @@ def crash_with_workers() -> None:
     join, owner = pool._join_exited_workers, os.getpid()
 
     def join_or_crash(workers: Any) -> Any:
-        codes = [worker.exitcode for worker in workers if worker.exitcode]
+        before = list(workers)
+        joined = join(workers)  # looked at afterwards: it takes out even one that ends at this moment
+        codes = [worker.exitcode for worker in before if worker.exitcode]
         if codes and os.getpid() == owner:
             end_as(codes[0])
-        return join(workers)
+        return joined
 
     pool._join_exited_workers = staticmethod(join_or_crash)
 
