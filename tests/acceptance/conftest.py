@@ -2,59 +2,8 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
-import time
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
-
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent.parent / "minifarm"))
-
-PYBOTS = str(Path(sys.executable).parent / "pybots")
-DEMO_SECONDS = 2400
-
-
-@dataclass(frozen=True)
-class Demonstrated:
-    """A demonstration that ended: its folder, its exit status, and what it wrote."""
-
-    folder: Path
-    status: int
-    seconds: float
-    facts: dict[str, Any]
-    printed: str
-
-    @property
-    def repository(self) -> Path:
-        """The CPython repository that it made or cloned."""
-        source: dict[str, str] = json.loads((self.folder / "demonstration" / "source.json").read_text())
-        return Path(source["git"])
-
-
-def demonstrate(folder: Path, out: Path, *options: str) -> Demonstrated:
-    """Run `pybots demo --once --json OUT --dir FOLDER`."""
-    began = time.monotonic()
-    done = subprocess.run(
-        [PYBOTS, "demo", "--once", "--json", str(out), "--dir", str(folder), *options],
-        capture_output=True,
-        text=True,
-        timeout=DEMO_SECONDS,
-        check=False,
-    )
-    printed = done.stdout + done.stderr
-    keep = os.environ.get("PYBOTS_KEEP")
-    if keep:
-        Path(keep).mkdir(parents=True, exist_ok=True)
-        (Path(keep) / f"{out.stem}.log").write_text(printed)
-    facts = json.loads(out.read_text()) if out.exists() else {}
-    if keep and facts:
-        (Path(keep) / out.name).write_text(out.read_text())
-    return Demonstrated(folder, done.returncode, time.monotonic() - began, facts, printed)
+from demonstrated import Demonstrated, demonstrate
 
 
 @pytest.fixture(scope="session")

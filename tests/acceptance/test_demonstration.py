@@ -6,8 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from conftest import Demonstrated, demonstrate
+from demonstrated import Demonstrated, demonstrate
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(3000)]
 

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
@@ -439,22 +438,3 @@ def test_without_ccache_where_ccache_fails(workshop: Workshop, monkeypatch: pyte
     result = workshop.build()
     assert (result.status, result.clean_build, result.fell_back) == ("proven", True, False)
     assert phases(result) == ["fetch", "configure", "compile!", *EVERYTHING[1:]]
-
-
-@pytest.mark.acceptance
-@pytest.mark.timeout(3600)
-def test_a_real_cpython(tmp_path: Path) -> None:
-    """PYBOTS_CPYTHON_GIT names a git repository of CPython's source; its HEAD is built, twice."""
-    git = os.environ["PYBOTS_CPYTHON_GIT"]
-    heads = subprocess.run(
-        ["git", "ls-remote", git, "HEAD"], check=True, capture_output=True, text=True, timeout=120
-    )
-    specification = InterpreterSpecification(
-        key="k", git=git, commit=heads.stdout.split()[0], branch="main", variant="default"
-    )
-    folders = {"trees": tmp_path / "trees", "output": tmp_path / "output", "cache": tmp_path / "cache"}
-    first = build_interpreter(specification, **folders)
-    assert (first.status, first.detail, phases(first)) == ("proven", "", EVERYTHING)
-    again = build_interpreter(specification, **folders)
-    assert (again.status, again.clean_build, phases(again)) == ("proven", False, IN_PLACE)
-    print(json.dumps({p.name: p.seconds for p in first.phases}), first.artifact)
