@@ -130,6 +130,10 @@ def _builder(name: str, workers: list[str], steps: list[BuildStep]) -> BuilderCo
     return BuilderConfig(name=name, workernames=workers, factory=factory, collapseRequests=False)
 
 
+def _claiming(parts: Parts, under_way: dict[int, str]) -> tuple[Any, ...]:
+    return parts.sessions, parts.folder.incoming, parts.clock, under_way, parts.began
+
+
 def _interpreter_builder(
     parts: Parts, configuration: FarmConfiguration, platform: str, workers: list[str]
 ) -> BuilderConfig:
@@ -142,9 +146,7 @@ def _interpreter_builder(
             wanted.track, wanted.commit, git=trunk, variants=configuration.variants
         )
 
-    make = MakeInterpreter(
-        parts.sessions, parts.store, parts.folder.incoming, parts.clock, parts.building, specify, parts.began
-    )
+    make = MakeInterpreter(*_claiming(parts, parts.building), store=parts.store, specify=specify)
     trigger = TriggerRuns(
         Planner(parts, configuration).for_interpreter,
         schedulerNames=[f"{PROJECT_TESTS}-{platform}"],
@@ -164,16 +166,9 @@ def _project_tests_builder(
             parts.sessions, parts.clock, specification.key, specification.report, incoming, worker
         )
 
-    carry_out = CarryOutRun(
-        parts.sessions,
-        parts.folder.incoming,
-        parts.clock,
-        parts.running,
-        give_up,
-        ingest,
-        Planner(parts, configuration).refresh,
-        parts.began,
-    )
+    refresh = Planner(parts, configuration).refresh
+    claiming = _claiming(parts, parts.running)
+    carry_out = CarryOutRun(*claiming, give_up=give_up, ingest=ingest, refresh=refresh)
     return _builder(f"{PROJECT_TESTS}-{platform}", workers, [carry_out])
 
 

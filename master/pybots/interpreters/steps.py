@@ -73,58 +73,82 @@ def work(verb: str, specification: str, incoming: Path, maximum_seconds: float) 
     ]
 
 
-class MakeInterpreter(BuildStep):
-    """Claims the interpreter named by the property `interpreter_key`, and adds the steps that make it."""
+class Claim(BuildStep):
+    """Takes the work whose key is in the property `of`, or ends the build; subclasses say what the work is."""
 
     name = "claim"
     haltOnFailure = True
+    of = ""
 
     def __init__(
         self,
         sessions: Sessions,
-        store: ArtifactStore,
         incoming: Path,
         clock: Clock,
         under_way: dict[int, str],
-        specify: Callable[[WantedInterpreter], InterpreterSpecification | None],
         began: datetime,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.sessions = sessions
-        self.store = store
         self.incoming = incoming
         self.clock = clock
         self.under_way = under_way
-        self.specify = specify
         self.began = began
 
     async def run(self) -> int:
-        """Add the steps, or end the build at once where the work is done already."""
-        key = str(self.getProperty("interpreter_key"))
+        """Add the steps that do the work; end the build where it is done already, or in other hands."""
+        key, build = str(self.getProperty(self.of)), self.build.buildid
         worker = str(self.getProperty("workername"))
-        claimed: InterpreterSpecification | str = "in another build's hands"
+        claimed: Any = "in another build's hands"
         if key not in self.under_way.values():
             # Before anything is waited for: a second request for the same key may be starting just now.
-            self.under_way[self.build.buildid] = key
-            claimed = await deferToThread(self._claim, key, worker, self.build.buildid)
+            self.under_way[build] = key
+            claimed = await deferToThread(self.claim, key, worker, build)
         if isinstance(claimed, str):
-            self.under_way.pop(self.build.buildid, None)
+            self.under_way.pop(build, None)
             self.descriptionDone = claimed
-            # Finished already: the runs on it may still have to be asked for, and that step comes next.
+            # Finished already: the runs on an interpreter may still have to be asked for; that step comes next.
             self.build.terminate = claimed != FINISHED
             return SKIPPED
-        incoming = self.incoming / f"build-{self.build.buildid}"
-        seconds = 10 * claimed.step_seconds
-        self.build.addStepsAfterCurrentStep(
-            [
-                *work("build", claimed.model_dump_json(), incoming, seconds),
-                TakeInInterpreter(self.sessions, self.store, incoming, self.clock, key),
-            ]
-        )
+        incoming = self.incoming / f"build-{build}"
+        self.build.addStepsAfterCurrentStep(self.steps(claimed, incoming, worker))
         return SUCCESS
 
-    def _claim(self, key: str, worker: str, build: int) -> InterpreterSpecification | str:
+    def claim(self, key: str, worker: str, build: int) -> Any:
+        """Return what the worker is asked for (blocks), or in a text why there is nothing to do."""
+        raise NotImplementedError
+
+    def steps(self, claimed: Any, incoming: Path, worker: str) -> list[BuildStep]:
+        """Return the steps that do what was claimed."""
+        raise NotImplementedError
+
+
+class MakeInterpreter(Claim):
+    """Claims the interpreter named by the property `interpreter_key`, and adds the steps that make it."""
+
+    of = "interpreter_key"
+
+    def __init__(
+        self,
+        *claim: Any,
+        store: ArtifactStore,
+        specify: Callable[[WantedInterpreter], InterpreterSpecification | None],
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(*claim, **kwargs)
+        self.store = store
+        self.specify = specify
+
+    def steps(self, claimed: InterpreterSpecification, incoming: Path, worker: str) -> list[BuildStep]:
+        """Have it built, and take in what comes back."""
+        return [
+            *work("build", claimed.model_dump_json(), incoming, 10 * claimed.step_seconds),
+            TakeInInterpreter(self.sessions, self.store, incoming, self.clock, claimed.key),
+        ]
+
+    def claim(self, key: str, worker: str, build: int) -> InterpreterSpecification | str:
+        """Return the specification; a variant that the farm no longer has is cancelled."""
         with self.sessions.writing() as session:
             claimed = records.claim(session, key, worker, build, self.began, self.clock())
             if claimed is None:

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from buildbot.process.buildstep import BuildStep
-from buildbot.process.results import SKIPPED, SUCCESS
+from buildbot.process.results import SUCCESS
 from buildbot.steps.trigger import Trigger
 from twisted.internet.defer import Deferred
 from twisted.internet.threads import deferToThread
 
-from pybots.database.engine import Sessions
-from pybots.interpreters.steps import MAXIMUM_ATTEMPTS, Clock, upload, work
+from pybots.interpreters.steps import FINISHED, MAXIMUM_ATTEMPTS, Claim, upload, work
 from pybots.runs import records
 from pybots.runs.records import WantedRun
 from pybots.runs.schedule import virtual_builder
@@ -57,64 +55,40 @@ class TriggerRuns(Trigger):
         ]
 
 
-class CarryOutRun(BuildStep):
+class CarryOutRun(Claim):
     """Claims the run named by the property `run_key`, and adds the steps that carry it out."""
 
-    name = "claim"
-    haltOnFailure = True
+    of = "run_key"
 
     def __init__(
         self,
-        sessions: Sessions,
-        incoming: Path,
-        clock: Clock,
-        under_way: dict[int, str],
+        *claim: Any,
         give_up: Callable[[str, str], None],
         ingest: Callable[[RunSpecification, Path, str], BuildStep],
         refresh: Callable[[RunSpecification], RunSpecification],
-        began: datetime,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
-        self.sessions = sessions
-        self.incoming = incoming
-        self.clock = clock
-        self.under_way = under_way
+        super().__init__(*claim, **kwargs)
         self.give_up = give_up
         self.ingest = ingest
         self.refresh = refresh
-        self.began = began
 
-    async def run(self) -> int:
-        """Add the steps, or end the build at once where the run is finished or in another build's hands."""
-        key = str(self.getProperty("run_key"))
-        worker = str(self.getProperty("workername"))
-        claimed: RunSpecification | str = "in another build's hands"
-        if key not in self.under_way.values():
-            # Before anything is waited for: a second request for the same key may be starting just now.
-            self.under_way[self.build.buildid] = key
-            claimed = await deferToThread(self._claim, key, worker, self.build.buildid)
-        if isinstance(claimed, str):
-            self.under_way.pop(self.build.buildid, None)
-            self.descriptionDone = claimed
-            self.build.terminate = True
-            return SKIPPED
+    def steps(self, claimed: RunSpecification, incoming: Path, worker: str) -> list[BuildStep]:
+        """Have it carried out, and ingest what comes back."""
         limits = claimed.limits
-        incoming = self.incoming / f"build-{self.build.buildid}"
         seconds = limits.wall_seconds + 12 * limits.prepare_seconds
-        self.build.addStepsAfterCurrentStep(
-            [
-                *work("run", claimed.model_dump_json(), incoming, seconds),
-                ReceiveRun(incoming, key, limits.report_bytes, self.ingest(claimed, incoming, worker)),
-            ]
-        )
-        return SUCCESS
+        ingest = self.ingest(claimed, incoming, worker)
+        return [
+            *work("run", claimed.model_dump_json(), incoming, seconds),
+            ReceiveRun(incoming, claimed.key, limits.report_bytes, ingest),
+        ]
 
-    def _claim(self, key: str, worker: str, build: int) -> RunSpecification | str:
+    def claim(self, key: str, worker: str, build: int) -> RunSpecification | str:
+        """Return the specification, with the addresses that hold now."""
         with self.sessions.writing() as session:
             claimed = records.claim(session, key, worker, build, self.began, self.clock())
         if claimed is None:
-            return "finished already"
+            return FINISHED
         if claimed.attempts > MAXIMUM_ATTEMPTS:
             detail = f"given up after {MAXIMUM_ATTEMPTS} attempts that no worker finished"
             self.give_up(key, detail)
