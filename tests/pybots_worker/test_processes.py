@@ -82,15 +82,19 @@ def test_sees_only_the_environment_it_is_given(tmp_path: Path, monkeypatch: pyte
     assert names == {"PATH", "LANG", TOKEN_VARIABLE}
 
 
-def test_signals_are_not_ignored_as_python_would(tmp_path: Path) -> None:
+def test_signals_are_not_ignored_as_python_or_our_caller_would(tmp_path: Path) -> None:
     log = BoundedLog(10_000, 10_000)
-    run_limited(
-        ["grep", "-E", "SigIgn|SigBlk", "/proc/self/status"],
-        cwd=tmp_path,
-        environment=ENVIRONMENT,
-        log=log,
-        wall_seconds=60,
-    )
+    before = signal.signal(signal.SIGUSR2, signal.SIG_IGN)
+    try:
+        run_limited(
+            ["grep", "-E", "SigIgn|SigBlk", "/proc/self/status"],
+            cwd=tmp_path,
+            environment=ENVIRONMENT,
+            log=log,
+            wall_seconds=60,
+        )
+    finally:
+        signal.signal(signal.SIGUSR2, before)
     assert [line.split()[1].strip("0") for line in log.tail_text(5).splitlines()] == ["", ""]
 
 

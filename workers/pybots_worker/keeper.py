@@ -119,15 +119,11 @@ def _become(task: dict[str, Any], status_fd: int) -> None:
         os.setsid()
         _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         signal.set_wakeup_fd(-1)
-        for number in (
-            signal.SIGCHLD,
-            signal.SIGTERM,
-            signal.SIGINT,
-            signal.SIGHUP,
-            signal.SIGPIPE,
-            signal.SIGXFSZ,
-        ):
-            signal.signal(number, signal.SIG_DFL)  # Python ignores some, and an exec would hand that on
+        # What Python ignores, and whatever our caller happened to ignore or block, an exec would hand on.
+        for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
+            with contextlib.suppress(OSError, ValueError):  # two belong to the C library
+                signal.signal(number, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_SETMASK, [])
         _no_core_files()
         os.set_inheritable(status_fd, False)
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
