@@ -28,8 +28,9 @@ class Demonstrated:
     @property
     def repository(self) -> Path:
         """The CPython repository that it made or cloned."""
-        source: dict[str, str] = json.loads((self.folder / "demonstration" / "source.json").read_text())
-        return Path(source["git"])
+        own = self.folder / "demonstration"
+        source: dict[str, str] = json.loads((own / "source.json").read_text())
+        return own / source["git"]
 
 
 def demonstrate(folder: Path, out: Path, *options: str) -> Demonstrated:
