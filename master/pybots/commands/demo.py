@@ -83,7 +83,7 @@ def demo(
 
     The farm is all there: a Buildbot master, two workers, the status page. CPython comes from its public
     repository, or, where that cannot be reached, from the newest source package of the system's distribution.
-    It takes about a quarter of an hour the first time. A second time the suites run again, and nothing is
+    It takes about ten minutes on two cores the first time. A second time the suites run again, and nothing is
     compiled. The page is served until you press Ctrl-C.
 
     Exit status: 0 when every interpreter was proven and every suite was run (a suite whose tests fail is a
