@@ -25,7 +25,7 @@ help: ## What there is to make
 	@echo '  make demo ARGS="--help" shows what the demonstration can do; PYTHON=python3.13 chooses the Python.'
 
 .PHONY: demo
-demo: $(MADE) ## Start a farm here: builds a real CPython, runs five projects' suites, serves the page
+demo: $(MADE) ## Start a farm here: builds a real CPython, runs ten projects' suites, serves the page
 	@$(BIN)/pybots demo $(ARGS)
 
 .PHONY: test
@@ -66,7 +66,7 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --genera
 .PHONY: lock
 lock: ## Renew the locks from pyproject.toml and requirements/wheelhouse.in (LOCK_ARGS=--upgrade for newer versions)
 	@test -x $(BIN)/uv || { echo 'make environment first: the locks are made with its uv' >&2; exit 2; }
-	@$(LOCK) $(LOCK_ARGS) --extra master --group dev --output-file requirements/dev.txt pyproject.toml
+	@$(LOCK) $(LOCK_ARGS) --extra master --extra postgresql --group dev --output-file requirements/dev.txt pyproject.toml
 	@$(LOCK) $(LOCK_ARGS) --constraint requirements/dev.txt --output-file requirements/wheelhouse.txt \
 		requirements/wheelhouse.in
 

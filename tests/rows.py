@@ -69,8 +69,6 @@ class Rows:
 
     def artifact(self, digest: str = "a" * 64, **values: Any) -> ArtifactRow:
         defaults = {
-            "archive_sha256": "b" * 64,
-            "archive_bytes": 30_000_000,
             "tree_bytes": 90_000_000,
             "stored_at": self.now,
         }

@@ -50,6 +50,7 @@ EDGE_PREFIXES = ("read_", "store_")
 EDGE_FILES = {
     "pybots.config.last_good",  # keeps files, and says since when
     "pybots.fleet.worker",  # Buildbot's worker class
+    "pybots.interpreters.artifact_store",  # keeps files
     "pybots.site.api",  # FastAPI's routes
     "pybots.site.headers",  # ASGI middleware
     "pybots.site.open",  # opens the database

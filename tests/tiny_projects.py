@@ -22,14 +22,14 @@ from pybots_worker.contract import (
 from pybots_worker.runs.carry_out import carry_out
 
 BACKEND = '''
-"""Builds a wheel of what is here; counts its builds in the file named by BUILDS."""
+"""Builds a wheel of what is here, and says so, and what with."""
 import os, pathlib, zipfile
-NAME, VERSION, REQUIRES, BREAK, NOTING = {facts!r}
+NAME, VERSION, REQUIRES, BREAK, WITH, ASKS, CODE = {facts!r}
+def get_requires_for_build_wheel(config_settings=None):
+    return list(ASKS)
 def build_wheel(wheel_directory, config_settings=None, metadata_directory=None):
-    if os.environ.get("BUILDS"):
-        with open(os.environ["BUILDS"], "a") as file: file.write(NAME + "\\n")
-    if NOTING:
-        with open(NOTING[1], "a") as file: file.write(__import__(NOTING[0]).VERSION + "\\n")
+    print("tiny builds", NAME, *[name + " " + __import__(name).VERSION for name in WITH])
+    exec(CODE)
     if BREAK:
         print("ext.c:1:1: error: unknown type name 'PyObjekt'")
         raise RuntimeError("the extension does not compile")
@@ -37,6 +37,11 @@ def build_wheel(wheel_directory, config_settings=None, metadata_directory=None):
     with zipfile.ZipFile(pathlib.Path(wheel_directory) / (stem + "-py3-none-any.whl"), "w") as wheel:
         wheel.writestr(NAME.replace("-", "_") + ".py", "VERSION = %r\\n" % VERSION)
         requires = "".join("Requires-Dist: %s\\n" % each for each in REQUIRES)
+        if "[project.optional-dependencies]" in (pyproject := pathlib.Path("pyproject.toml").read_text()):
+            import tomllib
+            for extra, lines in tomllib.loads(pyproject)["project"]["optional-dependencies"].items():
+                requires += "Provides-Extra: %s\\n" % extra
+                requires += "".join("Requires-Dist: %s; extra == '%s'\\n" % (each, extra) for each in lines)
         wheel.writestr(stem + ".dist-info/METADATA",
                        "Metadata-Version: 2.1\\nName: %s\\nVersion: %s\\n%s" % (NAME, VERSION, requires))
         wheel.writestr(stem + ".dist-info/WHEEL",
@@ -54,14 +59,21 @@ def write_project(
     requires: tuple[str, ...] = (),
     build_requires: tuple[str, ...] = (),
     breaks: bool = False,
-    noting: tuple[str, Path] | None = None,
+    built_with: tuple[str, ...] = (),
+    asks: tuple[str, ...] = (),
+    code: str = "",
     tests: str = "",
     extra: str = "",
 ) -> Path:
-    """Write a project's source with its own build backend; with `noting`, it notes a module's version in a file."""
-    noted = (noting[0], str(noting[1])) if noting else None
+    """Write a project's source with its own build backend.
+
+    `asks` is what the backend asks for when it runs, `code` what it does when it builds; the versions of the
+    modules in `built_with` are in the log.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "backend.py").write_text(BACKEND.format(facts=(name, version, requires, breaks, noted)))
+    (folder / "backend.py").write_text(
+        BACKEND.format(facts=(name, version, requires, breaks, built_with, asks, code))
+    )
     (folder / "pyproject.toml").write_text(
         f"[build-system]\nrequires = {json.dumps(build_requires)}\n"
         'build-backend = "backend"\nbackend-path = ["."]\n'

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any, Literal
 
-import pytest
 from pydantic import BaseModel, ConfigDict, Field
 
 from pybots.commands import facts
 from pybots.commands.demonstration.watch import Watch
-from pybots.database.engine import Sessions, open_engine
-from pybots.database.tables import Base, Condition, Heartbeat, Request
+from pybots.database.engine import Sessions
+from pybots.database.tables import Condition, Heartbeat, Request
 from pybots.registry.recipe import Recipe
 from rows import NOW, Rows
 
@@ -69,14 +66,6 @@ class Contract(Strict):
     incidents: list[Any]
     notices: list[Any]
     cost: Cost
-
-
-@pytest.fixture
-def sessions(tmp_path: Path) -> Iterator[Sessions]:
-    engine = open_engine(f"sqlite:///{tmp_path / 'results.sqlite'}")
-    Base.metadata.create_all(engine)
-    yield Sessions(engine)
-    engine.dispose()
 
 
 def recipe(name: str, **tracks: list[str]) -> str:

@@ -6,7 +6,13 @@ from pathlib import Path
 import pytest
 
 from pybots.commands.demonstration import machine
-from pybots.commands.demonstration.machine import MachineUnfitError, call, make_fit, missing
+from pybots.commands.demonstration.machine import (
+    MachineUnfitError,
+    call,
+    make_fit,
+    missing,
+    raise_without_sandbox,
+)
 from pybots.commands.demonstration.requirements import (
     NEEDS,
     Installer,
@@ -16,6 +22,9 @@ from pybots.commands.demonstration.requirements import (
     install_command,
     packages_for,
 )
+from pybots_worker.sandbox.machine import Grants
+from pybots_worker.sandbox.policy import System
+from pybots_worker.sandbox.words import Lack
 
 NEEDED = [need for need in NEEDS if not need.wanted]
 
@@ -140,6 +149,20 @@ def test_what_is_only_wanted_stops_nothing(programs: Path, monkeypatch: pytest.M
     said: list[str] = []
     assert make_fit(said.append, install=False) == []
     assert "going on without ccache (compiling again faster)" in said
+
+
+@pytest.mark.parametrize("lack", [None, Lack("bubblewrap is missing")])
+def test_suites_do_not_run_without_a_sandbox_unless_that_was_said(
+    monkeypatch: pytest.MonkeyPatch, lack: Lack | None
+) -> None:
+    """Said before anything is built: the farm would wait without end for a worker that takes a run."""
+    monkeypatch.setattr(machine, "grants", lambda: Grants(None, System((), (), ()), lack))
+    raise_without_sandbox(allowed=True)
+    if lack is None:
+        raise_without_sandbox(allowed=False)
+        return
+    with pytest.raises(MachineUnfitError, match=r"bubblewrap is missing.*--run-projects-without-a-sandbox"):
+        raise_without_sandbox(allowed=False)
 
 
 def test_nothing_hangs(programs: Path) -> None:

@@ -1,8 +1,7 @@
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 from sqlalchemy import select
@@ -10,18 +9,10 @@ from sqlalchemy import select
 from pybots.commits.history import CommitFacts
 from pybots.commits.select import Selection
 from pybots.commits.store import head_of, note_problem, rewind, take_in
-from pybots.database.engine import Sessions, open_engine
-from pybots.database.tables import Base, Branch, BranchCommit, Commit
+from pybots.database.engine import Sessions
+from pybots.database.tables import Branch, BranchCommit, Commit
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
-
-
-@pytest.fixture
-def sessions(tmp_path: Path) -> Iterator[Sessions]:
-    engine = open_engine(f"sqlite:///{tmp_path / 'results.sqlite'}")
-    Base.metadata.create_all(engine)
-    yield Sessions(engine)
-    engine.dispose()
 
 
 def facts(*numbers: int) -> list[CommitFacts]:

@@ -12,7 +12,12 @@ from pydantic import BaseModel
 
 from pybots.config.model import FarmConfiguration
 from pybots.config.toml_keys import model_at, tables_of
-from pybots.registry.check import COMMAND_PLACEHOLDERS, INSTALL_PLACEHOLDERS, findings
+from pybots.registry.check import (
+    COMMAND_PLACEHOLDERS,
+    INSTALL_PLACEHOLDERS,
+    SERVICE_INSTALL_PLACEHOLDERS,
+    findings,
+)
 from pybots.registry.recipe import Recipe
 
 ROOT = Path(__file__).parents[2]
@@ -57,7 +62,7 @@ def test_every_key_is_there_with_its_default_and_no_other(page: str) -> None:
 
 def test_every_placeholder_is_there() -> None:
     text = (ROOT / "docs" / "reference" / "recipe.md").read_text()
-    for name in {*COMMAND_PLACEHOLDERS, *INSTALL_PLACEHOLDERS}:
+    for name in {*COMMAND_PLACEHOLDERS, *INSTALL_PLACEHOLDERS, *SERVICE_INSTALL_PLACEHOLDERS}:
         assert f"| `{{{name}}}` |" in text
 
 

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from alembic.autogenerate import compare_metadata
@@ -19,29 +20,18 @@ from rows import Rows
 
 
 @pytest.fixture
-def engine(tmp_path: Path) -> Iterator[Engine]:
-    engine = open_engine(f"sqlite:///{tmp_path / '100%' / 'results.sqlite'}")
-    (tmp_path / "100%").mkdir()
+def engine(databases: Any) -> Iterator[Engine]:
+    engine = open_engine(databases.empty())
     yield engine
     engine.dispose()
 
 
 def test_migrated_tables_are_those_of_the_code(engine: Engine) -> None:
-    """When this fails, tables.py was changed: see the docstring of migrations/versions/revision_0001.py."""
+    """When this fails, tables.py was changed: see the docstring of migrations/regenerate.py."""
     migrate(engine)
     with engine.connect() as connection:
-        context = MigrationContext.configure(connection, opts={"compare_server_default": True})
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
         assert compare_metadata(context, Base.metadata) == []
-
-
-def test_migrated_indexes_are_those_of_the_code(engine: Engine, tmp_path: Path) -> None:
-    other = open_engine(f"sqlite:///{tmp_path / 'other.sqlite'}")
-    Base.metadata.create_all(other)
-    migrate(engine)
-    for table in Base.metadata.tables:
-        expected = {tuple(index["column_names"]) for index in inspect(other).get_indexes(table)}
-        assert {tuple(index["column_names"]) for index in inspect(engine).get_indexes(table)} == expected
-    other.dispose()
 
 
 def test_a_second_time_nothing_is_changed(engine: Engine) -> None:
@@ -77,8 +67,8 @@ def test_a_revision_that_breaks_leaves_nothing_behind(engine: Engine) -> None:
     assert inspect(engine).get_table_names() == ["requests"]
 
 
-def test_processes_that_start_together(tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path / 'results.sqlite'}"
+def test_processes_that_start_together(databases: Any) -> None:
+    url = databases.empty()
     program = (
         "import sys; from pybots.database.engine import open_engine;"
         "from pybots.database.migrate import migrate;"

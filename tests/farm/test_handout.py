@@ -45,7 +45,9 @@ def served(tmp_path: Path) -> Iterator[tuple[Path, str]]:
     git(tmp_path, "clone", "-q", "--bare", str(upstream), "trunk.git")
     for name in ("store", "sources", "packages"):
         (tmp_path / name).mkdir()
-    (tmp_path / "store" / "abc.tar.zst").write_bytes(b"archive")
+    (tmp_path / "store" / "manifests").mkdir()
+    (tmp_path / "store" / "manifests" / f"{'a' * 64}.json.zst").write_bytes(b"manifest")
+    (tmp_path / "sources" / "abc.archive").write_bytes(b"archive")
     (tmp_path / "packages" / "thing-1.0-py3-none-any.whl").write_bytes(b"wheel")
     folders = [str(tmp_path / name) for name in ("store", "sources", "packages", "trunk.git")]
     with subprocess.Popen(
@@ -58,11 +60,14 @@ def served(tmp_path: Path) -> Iterator[tuple[Path, str]]:
             process.kill()
 
 
-def test_artifacts_are_served_and_not_listed(served: tuple[Path, str]) -> None:
+def test_artifacts_and_sources_are_served_and_not_listed(served: tuple[Path, str]) -> None:
     _, base = served
-    assert httpx.get(f"{base}/artifacts/abc.tar.zst").content == b"archive"
-    assert httpx.get(f"{base}/artifacts/").status_code == 403
+    assert httpx.get(f"{base}/artifacts/{'a' * 64}").content == b"manifest"
+    assert httpx.get(f"{base}/artifacts/").status_code == 404
     assert httpx.get(f"{base}/artifacts/%2e%2e/trunk.git/config").status_code == 404
+    assert httpx.get(f"{base}/sources/abc.archive").content == b"archive"
+    assert httpx.get(f"{base}/sources/").status_code == 403
+    assert httpx.get(f"{base}/sources/%2e%2e/trunk.git/config").status_code == 404
 
 
 def test_packages_are_listed_for_installers(served: tuple[Path, str]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -12,8 +13,8 @@ from sqlalchemy import select
 
 from pybots.config.folder import FarmFolder
 from pybots.config.model import FarmConfiguration
-from pybots.database.engine import Sessions, open_engine
-from pybots.database.tables import Base, Condition, InterpreterRow, Request, RunRow
+from pybots.database.engine import Sessions
+from pybots.database.tables import Condition, InterpreterRow, Request, RunRow
 from pybots.farm.parts import Parts
 from pybots.farm.planning import Planner
 from pybots.farm.requests import apply_requests
@@ -37,13 +38,11 @@ variants = {variants}
 
 
 @pytest.fixture
-def parts(tmp_path: Path) -> Parts:
-    engine = open_engine("sqlite://")
-    Base.metadata.create_all(engine)
+def parts(tmp_path: Path, sessions: Sessions) -> Parts:
     (tmp_path / "projects").mkdir()
     (tmp_path / "source").mkdir()
     (tmp_path / "source" / "test_it.py").write_text("")
-    return Parts(FarmFolder(tmp_path), Sessions(engine), ArtifactStore(tmp_path / "store"), lambda: NOW)
+    return Parts(FarmFolder(tmp_path), sessions, ArtifactStore(tmp_path / "store"), lambda: NOW)
 
 
 @pytest.fixture
@@ -126,6 +125,24 @@ def test_a_new_recipe_runs_on_the_newest_interpreter(
     assert [run.project for run in planner.for_newest()] == ["later"]
 
 
+def test_what_took_longest_is_asked_for_first(
+    parts: Parts, planner: Planner, recipe: Callable[..., None]
+) -> None:
+    for name in ("a-short", "b-long", "c-elsewhere"):
+        recipe(name, variants="[]")
+    planner.for_interpreter(interpreter(parts, position=0))
+    planner.for_interpreter(interpreter(parts, position=0, variant="debug"))
+    took = {"a-short": (5, 50), "b-long": (90, 1), "c-elsewhere": (0, 40)}
+    with parts.sessions.writing() as session:
+        for run in session.scalars(select(RunRow)):
+            project = run.key.split("~")[0]
+            run.state, run.seconds = "finished", took[project]["~debug~" in run.key or run.track_id == 2]
+    recipe("d-new", variants="[]")
+    asked = [run.project for run in planner.for_interpreter(interpreter(parts, position=1))]
+    # What never finished on this track is known from another one.
+    assert asked == ["d-new", "b-long", "c-elsewhere", "a-short"]
+
+
 def test_run_again_waits_for_the_run_before(
     parts: Parts, planner: Planner, recipe: Callable[..., None]
 ) -> None:
@@ -172,3 +189,34 @@ def test_an_interpreter_that_was_not_proven_runs_nothing(
     with parts.sessions.reading() as session:
         assert session.scalars(select(InterpreterRow)).one().status == "compile-failed"
         assert session.scalars(select(Condition)).all() == []
+
+
+@pytest.mark.parametrize(
+    "path", ["../secrets", "../master", "..", "../..", "/", "../source/../secrets", "../link"]
+)
+def test_a_recipe_cannot_have_the_farms_own_files_handed_out(
+    parts: Parts, planner: Planner, recipe: Callable[..., None], path: str
+) -> None:
+    root = parts.folder.root
+    for name in ("secrets", "master"):
+        (root / name).mkdir()
+        (root / name / "one").write_text("a password")
+    (root / "link").symlink_to(root / "secrets")
+    recipe("greedy", source=f'path = "{path}"')
+    recipe("plain")
+    assert [run.project for run in planner.for_interpreter(interpreter(parts))] == ["plain"]
+    assert len(list(parts.folder.sources.iterdir())) == 1
+    with parts.sessions.reading() as session:
+        assert "has the farm's own files" in session.get_one(Condition, "source of greedy").text
+
+
+def test_asked_by_several_threads_at_once_each_run_is_planned_once(
+    parts: Parts, planner: Planner, recipe: Callable[..., None]
+) -> None:
+    for number in range(5):
+        recipe(f"project-{number}")
+    key = interpreter(parts)
+    with ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(lambda _: len(planner.for_interpreter(key)), range(4)))
+    assert sorted(answers) == [0, 0, 0, 5]
+    assert len(runs(parts)) == 5

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from sqlalchemy import select
 
 from pybots.commits.select import Selection
-from pybots.database.engine import Sessions, open_engine
-from pybots.database.tables import Base, Branch, BranchCommit, Commit, InterpreterRow
+from pybots.database.engine import Sessions
+from pybots.database.tables import Branch, BranchCommit, Commit, InterpreterRow
 from pybots.interpreters import records, store_wants
 from pybots.interpreters.plan import TrackName, interpreter_key, tracks
 from pybots_worker.contract import Artifact, InterpreterResult, InterpreterStatus
@@ -24,14 +23,6 @@ BUILD, INHERIT, NOT_BUILT = Selection.BUILD, Selection.INHERIT, Selection.NOT_BU
 
 def sha(number: int) -> str:
     return f"{number + 1:x}".ljust(40, "0")
-
-
-@pytest.fixture
-def sessions() -> Iterator[Sessions]:
-    engine = open_engine("sqlite://")
-    Base.metadata.create_all(engine)
-    yield Sessions(engine)
-    engine.dispose()
 
 
 def history(sessions: Sessions, *selections: Selection) -> None:
@@ -62,7 +53,7 @@ def rows(sessions: Sessions) -> list[InterpreterRow]:
 
 
 def proven(key: str, digest: str = "a" * 64) -> InterpreterResult:
-    artifact = Artifact(digest=digest, archive="x", archive_sha256="b" * 64, archive_bytes=3, tree_bytes=9)
+    artifact = Artifact(digest=digest, tree_bytes=9)
     return InterpreterResult(
         key=key,
         status=InterpreterStatus.PROVEN,

@@ -18,8 +18,9 @@ from sqlalchemy import select
 
 from pybots.commands.master_process import running_master, start_master, stop_master
 from pybots.config.folder import FarmFolder
-from pybots.database.engine import Sessions, open_engine
+from pybots.database.engine import Sessions
 from pybots.database.tables import InterpreterRow, ProjectRow, RunRow
+from pybots.site.read_folder import read_folder
 
 PLATFORM = "linux-x86_64-glibc"
 
@@ -48,6 +49,8 @@ class MiniFarm:
     """A folder of wheels; without it, projects that need none are all that can run."""
     keepalive_seconds: float = 2.0
     first_commits: int = 1
+    variables: dict[str, dict[str, str]] = field(default_factory=dict)
+    """Environment variables of single workers, by name."""
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -120,6 +123,7 @@ password_file = "secrets/{name}"
         with (home / "log").open("ab") as log:
             self.processes[name] = subprocess.Popen(
                 [*hide(self.root), *command],
+                env={**os.environ, **self.variables.get(name, {})},
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 stdin=subprocess.DEVNULL,
@@ -154,7 +158,7 @@ password_file = "secrets/{name}"
     @property
     def sessions(self) -> Sessions:
         """Sessions on the results database."""
-        return Sessions(open_engine(f"sqlite:///{self.root / 'results.sqlite'}"))
+        return read_folder(self.root).sessions()
 
     def runs(self) -> list[RunRow]:
         """Every run, oldest first."""

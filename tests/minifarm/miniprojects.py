@@ -64,6 +64,8 @@ class MiniProject:
     variants: list[str] = field(default_factory=lambda: ["default"])
     quiet_seconds: float = 60
     environment: dict[str, str] = field(default_factory=dict)
+    limits: dict[str, int] = field(default_factory=dict)
+    network: bool = False
 
     def write(self, recipes: Path, sources: Path) -> None:
         """Write the source to SOURCES/NAME and the recipe to RECIPES/NAME.toml."""
@@ -84,6 +86,7 @@ class MiniProject:
             f'[[deselect]]\ntests = ["{test}"]\nreason = "shows that deselection is counted"\n'
             for test in self.deselect
         )
+        limits = "".join(f"{name} = {value}\n" for name, value in self.limits.items())
         variables = "".join(f'{name} = "{value}"\n' for name, value in self.environment.items())
         return dedent("""\
             [project]
@@ -99,7 +102,10 @@ class MiniProject:
             report = "{report}"
             [test.environment]
             {variables}
+            [run]
+            network = {network}
             [limits]
+            {limits}
             wall_seconds = 120
             quiet_seconds = {quiet}
             [tracks]
@@ -114,6 +120,8 @@ class MiniProject:
             variables=variables,
             quiet=self.quiet_seconds,
             variants=self.variants,
+            limits=limits,
+            network=str(self.network).lower(),
             deselect=deselect,
         )
 

@@ -2,22 +2,17 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import psutil
 import pytest
 
-from pybots_worker.contract import InterpreterResult, InterpreterSpecification, InterpreterStatus
-from pybots_worker.interpreters.build import build_interpreter
+from pybots_worker.contract import InterpreterStatus
 from pybots_worker.interpreters.plan import Built, Wanted
 from pybots_worker.interpreters.tree import TreeBusyError, claim_tree
-from pybots_worker.interpreters.unpack import unpack_artifact
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "minifarm"))
 
@@ -26,92 +21,16 @@ from trunk import (
     CONFIGURE_FAILS,
     INSTALL_FAILS,
     PROVE_FAILS,
-    TrunkCommit,
-    add_commits,
-    make_trunk,
 )
+from workshop import EVERYTHING, REPLACED, Workshop, phases
 
 SKELETON = Path(__file__).parents[1] / "minifarm" / "skeleton"
 SLEEP = "import pathlib, time\npathlib.Path('{place}').touch()\ntime.sleep(600)\n"
 
 
-@dataclass
-class Workshop:
-    """A trunk, and a worker's folders."""
-
-    folder: Path
-    head: str = ""
-
-    @property
-    def trunk(self) -> Path:
-        return self.folder / "trunk"
-
-    @property
-    def output(self) -> Path:
-        return self.folder / "output"
-
-    def commit(self, files: dict[str, str | None] | Any = None) -> str:
-        commits = [TrunkCommit("A commit", files or {})]
-        self.head = (add_commits if self.trunk.exists() else make_trunk)(self.trunk, commits)[0]
-        return self.head
-
-    def specification(self, **changes: Any) -> InterpreterSpecification:
-        facts = {
-            "key": "k",
-            "git": str(self.trunk),
-            "commit": self.head,
-            "branch": "main",
-            "variant": "default",
-        }
-        return InterpreterSpecification.model_validate(facts | changes)
-
-    def folders(self) -> dict[str, Path]:
-        return {"trees": self.folder / "trees", "output": self.output, "cache": self.folder / "cache"}
-
-    def build(self, **changes: Any) -> InterpreterResult:
-        return build_interpreter(self.specification(**changes), **self.folders(), echo=False)
-
-    def tree(self, variant: str = "default") -> Path:
-        return self.folder / "trees" / "main" / variant
-
-    def start(self) -> subprocess.Popen[bytes]:
-        """Build in a process of its own, which can be killed."""
-        code = (
-            "import sys; from pathlib import Path; from pybots_worker.contract import InterpreterSpecification;"
-            "from pybots_worker.interpreters.build import build_interpreter;"
-            "build_interpreter(InterpreterSpecification.model_validate_json(sys.argv[1]),"
-            "trees=Path(sys.argv[2]), output=Path(sys.argv[3]), cache=Path(sys.argv[4]))"
-        )
-        arguments = [self.specification().model_dump_json(), *map(str, self.folders().values())]
-        temporary = self.folder / "temporary"
-        temporary.mkdir()
-        return subprocess.Popen(
-            [sys.executable, "-c", code, *arguments],
-            stdout=subprocess.DEVNULL,
-            env={**os.environ, "TMPDIR": str(temporary)},
-        )
-
-    def run(self, result: InterpreterResult, code: str) -> str:
-        """Run code on what was built, unpacked elsewhere."""
-        assert result.artifact is not None
-        place = self.folder / "elsewhere" / result.artifact.digest
-        if not place.exists():
-            place.parent.mkdir(exist_ok=True)
-            unpack_artifact(self.output / result.artifact.archive, result.artifact.digest, place)
-        python = str(place / "bin" / "python3")
-        done = subprocess.run(
-            [python, "-I", "-c", code], capture_output=True, text=True, check=True, timeout=60
-        )
-        return done.stdout.strip()
-
-
 @pytest.fixture
 def workshop(tmp_path: Path) -> Workshop:
     return Workshop(tmp_path)
-
-
-def phases(result: InterpreterResult) -> list[str]:
-    return [phase.name if phase.succeeded else f"{phase.name}!" for phase in result.phases]
 
 
 def wait_until(condition: Callable[[], bool]) -> None:
@@ -130,10 +49,6 @@ def processes_in(folder: Path) -> Iterator[psutil.Process]:
             continue
 
 
-EVERYTHING = ["fetch", "configure", "compile", "install", "pack", "prove"]
-IN_PLACE = ["fetch", "compile", "install", "pack", "prove"]
-
-
 def test_one_tree_serves_commit_after_commit(workshop: Workshop) -> None:
     workshop.commit()
     first = workshop.build()
@@ -144,7 +59,7 @@ def test_one_tree_serves_commit_after_commit(workshop: Workshop) -> None:
     assert first.proof.version == " ".join(sys.version.split())
     workshop.commit({"Lib/colorsys.py": "ANSWER = 42\n"})
     second = workshop.build()
-    assert (second.status, second.clean_build, phases(second)) == ("proven", False, IN_PLACE)
+    assert (second.status, second.clean_build, phases(second)) == ("proven", False, REPLACED)
     assert workshop.run(second, "import colorsys; print(colorsys.ANSWER)") == "42"
     workshop.commit({"Doc/index.rst": "Nothing that is installed.\n"})
     third = workshop.build()
@@ -205,7 +120,7 @@ def test_what_changes_in_c_is_compiled_again(workshop: Workshop) -> None:
 
 
 def test_a_tree_remembers_what_was_built_and_when(tmp_path: Path) -> None:
-    built = Built(Wanted("a" * 40, ("--with-pydebug",), "gcc 12"), 1735689600.25)
+    built = Built(Wanted("a" * 40, ("--with-pydebug",), "gcc 12", "m" * 64), 1735689600.25, "d" * 64)
     with claim_tree(tmp_path, "main", "default", 0) as tree:
         tree.save_built(built)
         assert tree.last_built() == built
@@ -229,6 +144,13 @@ def test_the_debug_variant_has_a_tree_of_its_own(workshop: Workshop) -> None:
     assert workshop.run(debug, seen) == "1"
     assert (workshop.tree() / "built.json").exists()
     assert (workshop.tree("debug") / "built.json").exists()
+
+
+def test_what_a_variant_needs_is_said_before_anything_is_built(workshop: Workshop) -> None:
+    workshop.commit({"Tools/jit/_llvm.py": "_LLVM_VERSION = 3\n"})
+    result = workshop.build(variant="jit", configure=["--enable-experimental-jit"])
+    assert (result.status, phases(result)) == ("worker-unfit", ["fetch"])
+    assert result.detail == "not built here: needs clang 3 and llvm-readobj 3"
 
 
 @pytest.mark.parametrize(

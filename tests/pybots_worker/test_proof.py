@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import runpy
 import subprocess
 import sys
@@ -92,17 +93,39 @@ def test_an_interpreter_that_cannot_be_started(tmp_path: Path) -> None:
     assert prove(tmp_path / "python3")[1].startswith("python3 cannot be started: ")
 
 
-def test_everything_is_checked_on_the_python_that_runs_this(tmp_path: Path) -> None:
+EVERY_WAY = {"place", "tls", "sqlite", "threads", "subprocess"}
+
+
+@pytest.mark.parametrize(
+    ("way", "checks"),
+    [([], EVERY_WAY | {"pip", "venv", "extension"}), (["--library"], EVERY_WAY | {"extensions", "wheel"})],
+    ids=["everything", "library"],
+)
+def test_everything_is_checked_on_the_python_that_runs_this(
+    tmp_path: Path, way: list[str], checks: set[str]
+) -> None:
     python = Path(sys._base_executable)  # type: ignore[attr-defined]
     done = subprocess.run(
-        [python, "-I", "-B", SCRIPT, str(tmp_path)], capture_output=True, text=True, check=True, timeout=120
+        [python, "-I", "-B", SCRIPT, *way, str(tmp_path)],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=120,
+        env={"PATH": os.environ["PATH"], "PIP_CONFIG_FILE": os.devnull},
     )
     facts = json.loads(done.stdout)
-    assert set(facts["checks"]) == {
-        *("place", "pip", "venv", "extension", "tls", "sqlite", "threads", "subprocess"),
-    }
+    assert set(facts["checks"]) == checks
     assert {name: said for name, said in facts["checks"].items() if said != "ok"} == {}
     assert {"ssl", "sqlite3", "ctypes", "zlib", "bz2", "lzma"} <= set(facts["modules"])
+
+
+def test_an_extension_that_does_not_import_is_seen(tmp_path: Path) -> None:
+    (tmp_path / "lib-dynload").mkdir()
+    (tmp_path / "lib-dynload" / "_broken.so").write_text("not a library")
+    proof = runpy.run_path(str(SCRIPT))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "path", [str(tmp_path / "lib-dynload")])
+        assert proof["attempt"](proof["check_extensions"], str(tmp_path)).startswith("NotProven")
 
 
 def test_a_warning_is_no_part_of_an_answer(tmp_path: Path) -> None:

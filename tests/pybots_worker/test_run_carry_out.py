@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import subprocess
@@ -13,9 +14,9 @@ import pytest
 import zstandard
 
 from pybots_worker.contract import Ending, FolderSource, Limits, LocalInterpreter, RunResult
-from pybots_worker.runs.environment import pins, uv_cache
-from pybots_worker.runs.lock import is_hashed, make_lock
-from tiny_projects import PASSES, UNITTEST, Bench, sha256, write_project, write_sdist, write_wheel
+from pybots_worker.runs.environment import pins
+from pybots_worker.runs.lock import make_lock
+from tiny_projects import PASSES, UNITTEST, Bench, write_project, write_sdist, write_wheel
 
 
 @pytest.fixture
@@ -37,6 +38,7 @@ def test_run_that_passes(bench: Bench) -> None:
         "fetch interpreter",
         "create environment",
         "fetch source",
+        "build project",
         "resolve",
         "install dependencies",
         "install project",
@@ -120,7 +122,7 @@ class T(unittest.TestCase):
     assert (seen["LANG"], seen["OWN"]) == ("C.UTF-8", str(folder / "source"))
     assert seen["HOME"].startswith(str(folder))
     assert len(seen["TMPDIR"]) < 107 - 32 - 30, "multiprocessing's sockets fit, and a test's own names"
-    assert not Path(seen["TMPDIR"]).exists()
+    assert not (folder / "tmp").readlink().exists()
     assert Path(seen["PYTHONPATH"]).is_relative_to(folder)
     assert seen["PATH"].startswith(str(folder / "venv" / "bin"))
     assert str(Path(sys.prefix) / "bin") not in seen["PATH"].split(os.pathsep)
@@ -159,7 +161,7 @@ FAILS = "import unittest\nclass T(unittest.TestCase):\n def test_a(self): self.f
             {"requires": ("broken",)},
             {},
             Ending.ENVIRONMENT_FAILED,
-            "installing the dependencies (building broken==1.0) failed: ext.c:1:1: error: unknown type",
+            "building broken==1.0 failed: ext.c:1:1: error: unknown type name 'PyObjekt'; RuntimeError: the ext",
         ),
         ({}, {"source": FolderSource(path="/no/such/folder")}, Ending.FETCH_FAILED, "there is no folder"),
         (
@@ -246,7 +248,7 @@ def test_own_steps_are_frozen_and_repeated(bench: Bench) -> None:
     assert first.ending is Ending.EXITED
     assert first.lock
     assert pins(first.lock.requirements) == {"dep": "1.0"}
-    assert is_hashed(first.lock.requirements)
+    assert "--hash=sha256:" in first.lock.requirements
     write_wheel(bench.links, "dep", "2.0")
     second, _ = bench.carry_out(specification.model_copy(update={"lock": first.lock}))
     assert (second.ending, second.lock) == (Ending.EXITED, first.lock)
@@ -259,23 +261,10 @@ def test_own_steps_that_leave_the_lock_are_told(bench: Bench) -> None:
     first, _ = bench.run(install=[["{uv}", "pip", "install", "dep"]])
     second, _ = bench.run(install=[["{uv}", "pip", "install", "dep", "other"]], lock=first.lock)
     assert second.ending is Ending.ENVIRONMENT_FAILED
-    assert "not what the lock says: other is 1.0, and should be absent" in second.detail
-
-
-def test_what_is_built_is_shared_by_one_interpreter_only_and_the_project_never(
-    bench: Bench, tmp_path: Path
-) -> None:
-    builds = tmp_path / "builds"
-    write_sdist(bench.links, "compiled", "1.0")
-    write_project(bench.source, "tiny", requires=("compiled",), tests=PASSES)
-    other = tmp_path / "other-python"
-    other.symlink_to(sys.executable)
-    environment = {"BUILDS": str(builds)}
-    for path in (sys.executable, sys.executable, str(other)):
-        result, folder = bench.run(interpreter=LocalInterpreter(path=path), environment=environment)
-        assert result.ending is Ending.EXITED, log_of(folder)
-    assert builds.read_text().split().count("compiled") == 2
-    assert builds.read_text().split().count("tiny") == 3
+    assert "other was not found" in second.detail
+    third, _ = bench.run(install=[["{uv}", "pip", "uninstall", "dep"]], lock=first.lock)
+    assert third.ending is Ending.ENVIRONMENT_FAILED
+    assert "not what the lock says: dep is absent, and should be 1.0" in third.detail
 
 
 def test_subunit_report_is_what_the_suite_prints(bench: Bench) -> None:
@@ -332,17 +321,15 @@ def test_disk_that_was_full_for_a_while_is_the_machines_fault(
 def test_suite_killed_because_memory_ran_out(
     bench: Bench, monkeypatch: pytest.MonkeyPatch, killed: int, ending: Ending
 ) -> None:
-    """The suite itself counts the kernel's number up, where it is to look as if the kernel had done it."""
-    vmstat = bench.folder / "vmstat"
-    vmstat.write_text("nr_free_pages 1\noom_kill 7\n")
-    monkeypatch.setattr("pybots_worker.processes._VMSTAT", vmstat)
-    code = f"import os; open({str(vmstat)!r}, 'w').write('oom_kill {7 + killed}'); os.kill(os.getpid(), 9)"
+    """On a machine without control groups, where the kernel's one number is all that there is."""
+    kills = itertools.count(7, killed)
+    monkeypatch.setattr("pybots_worker.processes.open_group", lambda *_limits: None)
+    monkeypatch.setattr("pybots_worker.watch.out_of_memory_kills", lambda: next(kills))
+    code = "import os; os.kill(os.getpid(), 9)"
     write_project(bench.source, "tiny", tests=PASSES)
     result, _ = bench.run(command=["{python}", "-c", code])
     assert (result.ending, result.signal) == (ending, "SIGKILL")
-    step = [["{python}", "-c", code.replace(str(7 + killed), str(8 + 2 * killed))]]
-    vmstat.write_text("oom_kill 8\n")
-    result, _ = bench.run(install=step)
+    result, _ = bench.run(install=[["{python}", "-c", f"{code}; print()"]])
     assert result.ending is (Ending.UNFIT if killed else Ending.INSTALL_FAILED)
     assert ("memory" in result.detail) == bool(killed)
 
@@ -394,39 +381,6 @@ def test_lock_that_would_be_incomplete_is_none(bench: Bench) -> None:
     result, folder = bench.run(install=[["{uv}", "pip", "install", str(elsewhere), "{source}"]])
     assert (result.ending, result.lock) == (Ending.EXITED, None)
     assert "no lock: dep @ file://" in log_of(folder)
-
-
-@pytest.mark.parametrize(("needs", "used"), [("tool", "1.0"), ("tool>=2", "2.0")])
-def test_dependencies_builds_keep_to_the_lock_where_they_can(bench: Bench, needs: str, used: str) -> None:
-    """What the project's build was locked to holds for a dependency's build too, unless that cannot have it."""
-    write_wheel(bench.links, "tool", "1.0")
-    write_project(bench.source, "tiny", build_requires=("tool",), requires=("compiled",), tests=PASSES)
-    write_sdist(bench.links, "compiled", "1.0")
-    first, folder = bench.run()
-    assert first.ending is Ending.EXITED, log_of(folder)
-    assert first.lock
-    write_wheel(bench.links, "tool", "2.0")
-    seen = bench.folder / "seen"
-    sdist = write_sdist(bench.links, "compiled", "1.0", build_requires=(needs,), noting=("tool", seen))
-    assert first.lock.requirements.count("sha256:") == 1
-    old = first.lock.requirements.split("sha256:")[1].split()[0]
-    lock = make_lock(first.lock.requirements.replace(old, sha256(sdist)), first.lock.build_constraints)
-    second, folder = bench.run(lock=lock)
-    assert second.ending is Ending.EXITED, log_of(folder)
-    assert seen.read_text().split()[-1] == used
-
-
-def test_only_the_caches_used_last_are_kept_and_none_in_use_is_removed(tmp_path: Path) -> None:
-    for number, name in enumerate("abcd"):
-        with uv_cache(tmp_path, name, kept=9) as cache:
-            (cache / "wheel").write_text(name)
-        os.utime(tmp_path / "uv" / f"{name}.lock", (number, number))
-    with uv_cache(tmp_path, "b", kept=9):
-        os.utime(tmp_path / "uv" / "b.lock", (0, 0))
-        with uv_cache(tmp_path, "new", kept=2) as new:
-            assert new.is_dir()
-        left = {path.name for path in (tmp_path / "uv").iterdir() if path.is_dir()}
-    assert left == {"b", "d", "new"}
 
 
 def test_full_disk_is_the_machines_fault(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -29,6 +29,7 @@ from pybots_worker.runs.fetch import Fetched, fetch_source, folder_digest
 from pybots_worker.runs.phases import RunEndedError
 from pybots_worker.runs.place import Place
 from pybots_worker.runs.scratch import remove_scratch
+from pybots_worker.sandbox.machine import shown_folders
 from tiny_projects import Bench, sha256, write_project, write_sdist, write_wheel
 
 
@@ -76,10 +77,11 @@ def fetch(bench: Bench, source: Source, *, packages: Packages | None = None) -> 
     folder.mkdir()
     changes = {"packages": packages} if packages else {}
     specification = bench.specification(source=source, **changes)
-    place = Place(specification, folder, bench.folder / "cache", BoundedLog(100_000, 100_000))
+    shown = tuple(shown_folders([Path(sys.prefix), Path(sys.base_prefix)]))
+    place = Place(specification, folder, bench.folder / "cache", BoundedLog(100_000, 100_000), shown)
     place.prepare()
     try:
-        return fetch_source(place, Path(sys.executable), bench.folder / "cache" / "uv"), place
+        return fetch_source(place, Path(sys.executable)), place
     finally:
         remove_scratch(folder)
 

@@ -46,6 +46,13 @@ GOOD = [
     ),
     recipe(install={"extras": ["a_b"], "groups": ["tests.all"], "environment": {"_X1": ""}}),
     recipe(limits={"wall_seconds": 60}),
+    recipe(
+        service={
+            "install": [["{uv}", "{service}"]],
+            "start": ["{python}", "{service}"],
+            "ready": ["{source}/a"],
+        }
+    ),
     recipe(source={"pypi": "zope.interface", "version": "5.0rc1"}, project={"url": "http://example.org"}),
 ]
 
@@ -165,6 +172,24 @@ def test_what_makes_sense(good: Recipe) -> None:
         (recipe(test={"directory": "a/../../b"}), ("test", "directory"), "outside of the source", "below"),
         (recipe(test={"directory": "/etc"}), ("test", "directory"), "outside of the source", "below"),
         (
+            recipe(service={"start": ["{python}", "{report}"], "ready": ["true"]}),
+            ("service", "start", 1),
+            "unknown placeholder {report}",
+            "known here: {python}, {source}, {service}",
+        ),
+        (
+            recipe(service={"start": ["x"], "ready": ["{uv}"]}),
+            ("service", "ready", 0),
+            "unknown placeholder {uv}",
+            "known here",
+        ),
+        (
+            recipe(service={"install": [["{uv}"], ["{servce}"]], "start": ["x"], "ready": ["x"]}),
+            ("service", "install", 1, 0),
+            "unknown placeholder {servce}",
+            "did you mean {service}?",
+        ),
+        (
             recipe(limits={"wall_seconds": 60, "quiet_seconds": 61}),
             ("limits", "quiet_seconds"),
             "never counts",
@@ -193,10 +218,11 @@ def test_the_worker_finds_nothing_wrong_in_what_we_let_pass(good: Recipe) -> Non
         environment=good.install.environment | good.test.environment,
         report=good.test.report,
         deselected=[test for group in good.deselect for test in group.tests],
+        service=good.service,
     )
 
 
-@pytest.mark.parametrize("name", ["COMMAND_PLACEHOLDERS", "INSTALL_PLACEHOLDERS", "ENVIRONMENT_PLACEHOLDERS"])
+@pytest.mark.parametrize("name", [name for name in vars(check) if name.endswith("_PLACEHOLDERS")])
 def test_placeholders_are_those_that_the_worker_fills_in(name: str) -> None:
     assert getattr(check, name) == getattr(placeholders, name)
 

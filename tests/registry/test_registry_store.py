@@ -1,29 +1,19 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-import pytest
 from sqlalchemy import select
 
 from pybots.config.problems import Problem
-from pybots.database.engine import Sessions, open_engine
-from pybots.database.tables import Base, Condition, ProjectRow
+from pybots.database.engine import Sessions
+from pybots.database.tables import Condition, ProjectRow
 from pybots.registry.recipe import Recipe
 from pybots.registry.registry import Registered, Registry, SetAside
 from pybots.registry.store import save_registry
 
 THEN = datetime(2026, 5, 1, tzinfo=UTC)
 LATER = datetime(2026, 5, 2, tzinfo=UTC)
-
-
-@pytest.fixture
-def sessions(tmp_path: Path) -> Iterator[Sessions]:
-    engine = open_engine(f"sqlite:///{tmp_path}/results.sqlite")
-    Base.metadata.create_all(engine)
-    yield Sessions(engine)
-    engine.dispose()
 
 
 def registered(name: str, summary: str = "") -> Registered:

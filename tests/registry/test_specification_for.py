@@ -76,6 +76,7 @@ def test_what_the_recipe_says_arrives() -> None:
             "directory": "tests",
             "environment": {"B": "suite"},
         },
+        service={"start": ["server"], "ready": ["asked"]},
         limits={"wall_seconds": 60, "quiet_seconds": 5},
         deselect=[
             {"tests": ["t::a", "t::b"], "reason": "It needs a network."},
@@ -93,6 +94,7 @@ def test_what_the_recipe_says_arrives() -> None:
         "build_isolation": False,
         "environment": {"A": "install", "B": "suite"},
         "directory": "tests",
+        "service": {"start": ["server"], "ready": ["asked"]},
         "command": ["{python}", "{deselect}", "{report}"],
         "report": "junit",
         "deselected": ["t::a", "t::b", "t::c"],
@@ -108,6 +110,12 @@ def test_the_longest_recipe_that_is_read_can_be_run() -> None:
         install={
             "steps": [["x" * 4000] * 200] * 50,
             "environment": {f"V{number}": "x" * 4000 for number in range(100)},
+        },
+        service={
+            "install": [["x" * 4000] * 200] * 50,
+            "start": ["x" * 4000] * 200,
+            "ready": ["x"],
+            "seconds": 1800,
         },
         test={
             "command": ["{python}", "{deselect}", "{report}"],

@@ -11,8 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import event, func, select
 
-from pybots.database.engine import Sessions, open_engine
-from pybots.database.migrate import migrate
+from pybots.database.engine import Sessions
 from pybots.database.tables import (
     EnvironmentRow,
     FailureRow,
@@ -22,6 +21,7 @@ from pybots.database.tables import (
     RunRow,
     TestRow,
 )
+from pybots.results import store
 from pybots.results.outcome import Failure, Outcome, Report, TestResult
 from pybots.results.store import ReceivedRun, failures_of_run, history, ingest, outcomes_at, record_lost
 from pybots.runs.status import RunStatus
@@ -40,11 +40,9 @@ NUMBERS = itertools.count()
 
 
 @pytest.fixture(scope="module")
-def migrated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sessions]:
-    engine = open_engine(f"sqlite:///{tmp_path_factory.mktemp('database') / 'results.sqlite'}")
-    migrate(engine)
-    yield Sessions(engine)
-    engine.dispose()
+def migrated(databases: Any) -> Iterator[Sessions]:
+    with databases.sessions() as sessions:
+        yield sessions
 
 
 class Track:
@@ -120,7 +118,16 @@ def test_everything_that_came_back_is_saved(track: Track) -> None:
     lock = Lock(requirements="attrs==1", build_constraints="", digest="c" * 64)
     phases = [Phase(name="suite", seconds=3, succeeded=False)]
     said = report({"a": P, "b": F, "c": S, "d": Outcome.EXPECTED_FAILURE})
-    back = received(key, said, lock=lock, phases=phases, revision="1.2", suite_seconds=3, log_truncated=True)
+    back = received(
+        key,
+        said,
+        lock=lock,
+        environment_digest="e" * 64,
+        phases=phases,
+        revision="1.2",
+        suite_seconds=3,
+        log_truncated=True,
+    )
     assert ingest(track.sessions, key, back, NOW) is RunStatus.TESTS_FAILED
     with track.sessions.reading() as session:
         run = session.scalars(select(RunRow).where(RunRow.key == key)).one()
@@ -135,6 +142,7 @@ def test_everything_that_came_back_is_saved(track: Track) -> None:
         assert run.finished_at == NOW
         assert '"suite"' in run.phases
         assert session.get_one(EnvironmentRow, run.environment_id).requirements == "attrs==1"
+        assert run.environment_digest == "e" * 64
         log = session.get_one(RunLog, run.id)
         assert (log.compressed, log.truncated) == (b"log", True)
         (failed,) = failures_of_run(session, run.id)
@@ -172,11 +180,14 @@ def test_another_runs_result_is_refused(track: Track) -> None:
         ingest(track.sessions, "nobody", received("nobody", report({})), NOW)
 
 
-def test_what_breaks_halfway_leaves_nothing(track: Track) -> None:
+def test_what_breaks_halfway_leaves_nothing(track: Track, monkeypatch: pytest.MonkeyPatch) -> None:
+    def breaks(*_: object) -> None:
+        raise OSError("the power is gone")
+
     key = track.run(1)
-    broken = report({"a": P, "b": (F, Failure("ValueError", "cannot be saved: \ud800", ""))})
-    with pytest.raises(UnicodeError):
-        ingest(track.sessions, key, received(key, broken), NOW)
+    monkeypatch.setattr(store, "save_histories", breaks)
+    with pytest.raises(OSError, match="the power is gone"):
+        ingest(track.sessions, key, received(key, report({"a": P, "b": (F, BAD_VALUE)})), NOW)
     with track.sessions.reading() as session:
         run = session.scalars(select(RunRow).where(RunRow.key == key)).one()
         assert run.state == "running"

@@ -8,13 +8,13 @@ from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import httpx
 import pytest
 from fastapi import FastAPI
 
-from pybots.database.engine import Sessions, open_engine
-from pybots.database.tables import Base
+from pybots.database.engine import Sessions
 from pybots.site.application import make_application
 
 SITE_ROWS = SimpleNamespace(**runpy.run_path(str(Path(__file__).with_name("site_rows.py"))))
@@ -50,15 +50,6 @@ def site_rows() -> SimpleNamespace:
 
 
 @pytest.fixture
-def sessions(tmp_path: Path) -> Iterator[Sessions]:
-    """An empty results database with all its tables."""
-    engine = open_engine(f"sqlite:///{tmp_path}/results.sqlite")
-    Base.metadata.create_all(engine)
-    yield Sessions(engine)
-    engine.dispose()
-
-
-@pytest.fixture
 def serve() -> type[Client]:
     """Makes a client of sessions."""
 
@@ -70,15 +61,12 @@ def serve() -> type[Client]:
 
 
 @pytest.fixture(scope="session")
-def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sessions]:
+def filled(databases: Any) -> Iterator[Sessions]:
     """Five projects on two tracks; tests only read it."""
-    engine = open_engine(f"sqlite:///{tmp_path_factory.mktemp('filled')}/results.sqlite")
-    Base.metadata.create_all(engine)
-    sessions = Sessions(engine)
-    with sessions.writing() as session:
-        SITE_ROWS.fill(session)
-    yield sessions
-    engine.dispose()
+    with databases.sessions() as sessions:
+        with sessions.writing() as session:
+            SITE_ROWS.fill(session)
+        yield sessions
 
 
 @pytest.fixture(scope="session")

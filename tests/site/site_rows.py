@@ -91,8 +91,8 @@ class SiteRows:
 
     def artifact(self, number: int) -> t.ArtifactRow:
         digest = hashlib.sha256(f"artifact {number}".encode()).hexdigest()
-        sizes = {"archive_bytes": 61_200_000, "tree_bytes": 231_000_000}
-        return self._add(t.ArtifactRow(digest=digest, archive_sha256=digest, stored_at=minutes(50), **sizes))
+        sizes = {"added_bytes": 61_200_000, "tree_bytes": 231_000_000}
+        return self._add(t.ArtifactRow(digest=digest, stored_at=minutes(50), **sizes))
 
     def project(self, name: str, **values: Any) -> t.ProjectRow:
         recipe = values.pop("recipe", None)

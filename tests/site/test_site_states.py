@@ -129,3 +129,20 @@ def test_the_site_does_not_need_buildbot() -> None:
     )
     assert done.stderr == ""
     assert done.returncode == 0
+
+
+def test_an_account_that_may_only_read_is_told_what_it_needs(sessions: Sessions) -> None:
+    """Root may write everywhere but on a file system that is read-only; the master is gone, and its log with it."""
+    if sessions.engine.dialect.name == "postgresql":
+        return
+    sessions.engine.dispose()
+    folder = Path(str(sessions.engine.url.database)).parent
+    assert [path.name for path in folder.iterdir()] == ["results.sqlite"]
+    program = (
+        "import sys; from pybots.database.engine import Sessions, open_engine; from pybots.site.open import reading;"
+        "from pybots.site.read_farm import queue; reading(Sessions(open_engine(sys.argv[1])), queue)"
+    )
+    sandbox = ["bwrap", "--dev-bind", "/", "/", "--ro-bind", str(folder), str(folder), "--"]
+    command = [*sandbox, sys.executable, "-c", program, str(sessions.engine.url)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert f"may not write in {folder}" in done.stderr

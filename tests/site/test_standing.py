@@ -242,6 +242,14 @@ def made(status: str, track: Track, state: str = "finished", inherited: str = ""
             [made("", DEFAULT, "running"), made("", DEBUG, "wanted")],
             [("being built", 1), ("waiting", 1)],
         ),
+        (
+            "build",
+            [
+                made("proven", DEFAULT),
+                replace(made("worker-unfit", DEBUG), detail="not built here: needs clang 18"),
+            ],
+            [("built", 1), ("not built here: needs clang 18", 1)],
+        ),
         ("build", [], [("to be built", 0)]),
         ("not-built", [], [("not built", 0)]),
         ("something-new", [], [("something new", 0)]),
@@ -259,5 +267,9 @@ def test_a_trunk_that_does_not_build_is_said_at_the_top() -> None:
     ]
     of = replace(overview(run()), commits=commits)
     assert "The newest interpreter on main · debug · linux: compile failed." in stands(of).remarks
+    unfit = Commit(
+        "d" * 40, "", "main", 3, "A", NOW, "s", "native", 1, "build", [made("worker-unfit", DEBUG)]
+    )
+    assert stands(replace(of, commits=[unfit, *commits])).remarks == stands(of).remarks
     mended = replace(of, commits=[replace(commits[1], sha="c" * 40), *commits])
     assert not [remark for remark in stands(mended).remarks if "compile failed" in remark]

@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import IO
 
 from pybots_worker.processes import ACTIVE_FOLDER_VARIABLE, kill_leftovers
+from pybots_worker.sandbox import owner
+from pybots_worker.sandbox.groups import make_room
 
 KEEPALIVE_SECONDS = 15
 MAXIMUM_DELAY_SECONDS = 10
@@ -62,10 +64,14 @@ class AlreadyRunningError(Exception):
     """Another worker runs in this folder."""
 
 
-def prepare(folder: Path, *, host: str, port: int, name: str, password_file: Path) -> None:
-    """Write `buildbot.tac` and `info/` into a worker's folder."""
+def prepare(
+    folder: Path, *, host: str, port: int, name: str, password_file: Path, without_sandbox: bool | None = None
+) -> None:
+    """Write `buildbot.tac` and `info/` into a worker's folder, and what its owner allowed."""
     (folder / "info").mkdir(parents=True, exist_ok=True)
     (folder / "active").mkdir(exist_ok=True)
+    allowed = owner.keep(folder, without_sandbox=without_sandbox)
+    (folder / "info" / owner.INFO).write_text(owner.told_to_master(allowed=allowed) + "\n")
     (folder / "info" / "host").write_text(f"{platform.platform()}, {os.cpu_count()} processors\n")
     text = _TAC.format(
         log=str(folder / "twistd.log"),
@@ -109,6 +115,8 @@ def run(folder: Path) -> None:
     own = str(Path(sys.executable).parent)
     os.environ["PATH"] = os.pathsep.join([own, os.environ.get("PATH", os.defpath)])
     os.environ[ACTIVE_FOLDER_VARIABLE] = str(folder / "active")
+    os.environ[owner.VARIABLE] = str(folder / owner.FILE)
+    make_room()
     os.chdir(folder)
     sys.argv = ["twistd", "--no_save", "--nodaemon", "--pidfile=", "--python=buildbot.tac"]
     twistd.run()  # type: ignore[no-untyped-call]

@@ -17,15 +17,18 @@ from pybots_worker import buildbot_worker, doctor
 from pybots_worker.contract import (
     RESULT_FILE,
     SPECIFICATION_FILE,
+    InterpreterResult,
     InterpreterSpecification,
     RunSpecification,
     Shape,
 )
 from pybots_worker.interpreters.build import build_interpreter
 from pybots_worker.interpreters.folders import remove_tree
+from pybots_worker.interpreters.pack import PackError, pack_wanted
 from pybots_worker.processes import StoppedError, recorded, stop_if_alone
 from pybots_worker.runs.carry_out import carry_out
 from pybots_worker.runs.scratch import remove_scratch
+from pybots_worker.sandbox import owner
 
 Specification = TypeVar("Specification", bound=Shape)
 FOLDER = click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
@@ -63,7 +66,8 @@ def run(folder: Path, cache: Path) -> None:
     _wipe(folder)
     buildbot_worker.take_back_environment()
     with _told_to_stop(), recorded():
-        carry_out(specification, folder=folder, cache=cache, echo=True)
+        allowed = owner.allows_without_sandbox()
+        carry_out(specification, folder=folder, cache=cache, echo=True, without_sandbox=allowed)
 
 
 @main.command()
@@ -89,6 +93,23 @@ def build(folder: Path, cache: Path) -> None:
 
 
 @main.command()
+@FOLDER
+@CACHE
+def pack(folder: Path, cache: Path) -> None:
+    """Pack the files that FOLDER/wanted asks for, of the interpreter that was last built in FOLDER.
+
+    Writes FOLDER/pack.
+    """
+    result = InterpreterResult.model_validate_json((folder / RESULT_FILE).read_bytes())
+    if result.artifact is None:
+        raise click.ClickException("no interpreter was built here")
+    try:
+        pack_wanted(folder, result.artifact.digest)
+    except PackError as error:
+        raise click.ClickException(str(error)) from error
+
+
+@main.command()
 @click.argument("folder", metavar="DIR", type=click.Path(file_okay=False, path_type=Path))
 @click.option(
     "--master", required=True, metavar="HOST:PORT", help="Where the farm's master listens for workers."
@@ -100,7 +121,14 @@ def build(folder: Path, cache: Path) -> None:
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="The file that holds its password; only you should be able to read it.",
 )
-def start(folder: Path, master: str, name: str, password_file: Path) -> None:
+@click.option(
+    "--run-projects-without-a-sandbox/--run-projects-in-a-sandbox-only",
+    "without_sandbox",
+    default=None,
+    help="Whether to run projects where no sandbox works: strangers' code then may do whatever this account may."
+    " Kept in DIR for the next start; at first: only in a sandbox.",
+)
+def start(folder: Path, master: str, name: str, password_file: Path, *, without_sandbox: bool | None) -> None:
     """Work for a farm, in the foreground, until interrupted.
 
     Everything is kept below DIR, and can be deleted when it does not run. What an earlier start left running
@@ -108,7 +136,14 @@ def start(folder: Path, master: str, name: str, password_file: Path) -> None:
     """
     host, port = _address(master)
     folder = folder.resolve()
-    buildbot_worker.prepare(folder, host=host, port=port, name=name, password_file=password_file.resolve())
+    buildbot_worker.prepare(
+        folder,
+        host=host,
+        port=port,
+        name=name,
+        password_file=password_file.resolve(),
+        without_sandbox=without_sandbox,
+    )
     try:
         lock = buildbot_worker.claim(folder)
     except buildbot_worker.AlreadyRunningError as error:
@@ -117,6 +152,9 @@ def start(folder: Path, master: str, name: str, password_file: Path) -> None:
         killed = buildbot_worker.end_leftovers(folder)
         if killed:
             click.echo(f"ended {killed} processes that an earlier worker left running")
+        told = (folder / "info" / owner.INFO).read_text().strip()
+        if told != "yes":
+            click.echo(f"sandbox: {told}", err=True)
         click.echo(f"working for {host}:{port} as {name}; the log is {folder / 'twistd.log'}")
         sys.stdout.flush()
         buildbot_worker.run(folder)

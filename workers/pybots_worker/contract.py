@@ -39,13 +39,15 @@ class Phase(Shape):
 
 
 class InterpreterStatus(StrEnum):
-    """How the making of an interpreter ended: the first phase that failed, or `proven`."""
+    """How the making of an interpreter ended: the first phase that failed, `proven`, or not at all here."""
 
     FETCH_FAILED = "fetch-failed"
     CONFIGURE_FAILED = "configure-failed"
     COMPILE_FAILED = "compile-failed"
     INSTALL_FAILED = "install-failed"
     PROVE_FAILED = "prove-failed"
+    UNFIT = "worker-unfit"
+    """This machine lacks what the variant needs (`detail`: "not built here: needs clang 18"); no commit's fault."""
     PROVEN = "proven"
 
 
@@ -83,13 +85,11 @@ class Proof(Shape):
 
 
 class Artifact(Shape):
-    """A packed interpreter: `archive` is a file beside the result, `digest` that of its manifest."""
+    """An installed interpreter: `digest` is that of its manifest, which lies beside the result, compressed."""
 
     digest: Sha256
-    archive: Line
-    archive_sha256: Sha256
-    archive_bytes: Annotated[int, Field(ge=0)]
-    tree_bytes: Annotated[int, Field(ge=0)]
+    tree_bytes: Annotated[int, Field(ge=0, le=2**50)]
+    """What its files take together, each as often as it is named."""
 
 
 class InterpreterResult(Shape):
@@ -148,12 +148,13 @@ Source = Annotated[PypiSource | GitSource | ArchiveSource | FolderSource, Field(
 
 
 class StoredInterpreter(Shape):
-    """An artifact in the store, fetched over HTTP and verified by digest."""
+    """An artifact in the store: GET `url`/DIGEST is its manifest, POST `url`/files answers with files by digest."""
 
     kind: Literal["stored"] = "stored"
     digest: Sha256
     url: Line
-    archive_sha256: Sha256
+    archive_sha256: Line = ""
+    """What runs that an earlier Pybots planned still name; it means nothing any more."""
 
 
 class LocalInterpreter(Shape):
@@ -176,7 +177,11 @@ class ReportFormat(StrEnum):
 
 
 class Lock(Shape):
-    """A frozen environment: two requirements files with hashes, and the digest of both."""
+    """A frozen environment: two requirements files with hashes, and the digest of both.
+
+    `build_constraints` holds a section for each thing that is built, the project first: `# to build NAME`, and
+    then every distribution in the environment that builds it (`pybots_worker.runs.locked`).
+    """
 
     requirements: Annotated[str, Field(max_length=2_000_000)]
     build_constraints: Annotated[str, Field(max_length=2_000_000)] = ""
@@ -205,6 +210,26 @@ class Limits(Shape):
     report_bytes: Annotated[int, Field(gt=0)] = 200_000_000
     prepare_seconds: Annotated[float, Field(gt=0)] = 1800
     """Wall-clock limit of each step before the suite (fetch, resolve, install)."""
+    memory_bytes: Annotated[int, Field(gt=0)] = 4_000_000_000
+    """Of all processes together, and of what they keep in temporary file systems in memory."""
+    disk_bytes: Annotated[int, Field(gt=0)] = 8_000_000_000
+    """Of the run's folder and its temporary one together; no single file may be larger."""
+    processes: Annotated[int, Field(gt=0)] = 1024
+    """Processes and threads alive at one time."""
+    open_files: Annotated[int, Field(gt=0)] = 4096
+    """Of each process."""
+    output_bytes: Annotated[int, Field(gt=0)] = 1_000_000_000
+    """What may be printed, however little of it is kept; a suite that prints more is stopped."""
+
+
+class Service(Shape):
+    """A server that the suite needs beside it: how it is installed, started, and asked whether it is ready."""
+
+    install: Annotated[list[Command], Field(max_length=50)] = []
+    start: Command
+    ready: Command
+    seconds: Annotated[float, Field(gt=0)] = 60
+    """Longest time from its start until it is ready."""
 
 
 class RunSpecification(Shape):
@@ -223,6 +248,9 @@ class RunSpecification(Shape):
     environment: dict[Line, Argument] = {}
     directory: Line = "."
     """Where the suite is run, relative to the source."""
+    network: bool = False
+    """Whether the suite may use the network; without it, it has the loopback interface alone."""
+    service: Service | None = None
     command: Command
     report: ReportFormat
     deselected: list[Line] = []
@@ -241,6 +269,8 @@ class Ending(StrEnum):
     CRASHED = "crashed"
     WALL_LIMIT = "wall-limit"
     QUIET_LIMIT = "quiet-limit"
+    MEMORY_LIMIT = "memory-limit"
+    DISK_LIMIT = "disk-limit"
     EXITED = "exited"
     UNFIT = "worker-unfit"
 
@@ -259,6 +289,8 @@ class RunResult(Shape):
     """The project's own: a version, a commit, or an archive's digest."""
     source_sha256: Sha256 | None = None
     lock: Lock | None = None
+    environment_digest: Sha256 | None = None
+    """Of what was really installed besides the project, and of what built the project: names, versions, content."""
     phases: Annotated[list[Phase], Field(max_length=50)]
     seconds: Seconds
     suite_seconds: Seconds = 0
@@ -268,6 +300,12 @@ class RunResult(Shape):
 
 
 RESULT_FILE = "result.json"
+MANIFEST_FILE = "manifest.json.zst"
+"""Of a proven interpreter, beside its result."""
+WANTED_FILE = "wanted"
+"""What the master lacks of an artifact: one sha256 a line."""
+PACK_FILE = "pack"
+"""The files that the master lacks, as `interpreters.file_stream` has them."""
 REPORT_FILE = "report"
 LOG_FILE = "log.zst"
 SPECIFICATION_FILE = "specification.json"

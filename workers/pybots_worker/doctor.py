@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import shutil
 import socket
@@ -13,7 +14,10 @@ from pathlib import Path
 
 from pybots_worker.runs.place import uv
 from pybots_worker.runs.scratch import place_for_scratch
+from pybots_worker.sandbox.groups import open_group
+from pybots_worker.sandbox.machine import grants
 
+DELEGATE = "systemd-run --user --scope -p Delegate=yes pybots-worker start ..."
 FREE_BYTES = 5_000_000_000
 """A tree of CPython, its build and a few environments."""
 TEMPORARY_BYTES = 1_000_000_000
@@ -46,6 +50,7 @@ def examine(folder: Path, host: str, port: int) -> Iterator[Check]:
     yield _program("git", "git", needed=True)
     yield _program("ccache", "ccache", needed=False)
     yield _sandbox()
+    yield _limits()
     yield _uv()
     yield _disk("disk", folder, FREE_BYTES)
     yield _disk("tmp", place_for_scratch(), TEMPORARY_BYTES)
@@ -75,14 +80,20 @@ def _program(name: str, package: str, *, needed: bool) -> Check:
 
 
 def _sandbox() -> Check:
-    if not shutil.which("bwrap"):
-        detail = "bubblewrap is missing; what runs here is less well shut in without it"
-        return Check("sandbox", False, detail, _install("bubblewrap"), needed=False)
-    problem = _complaint(["bwrap", "--ro-bind", "/", "/", "--unshare-pid", "true"])
-    if problem:
-        mend = "sudo sysctl -w kernel.unprivileged_userns_clone=1"
-        return Check("sandbox", False, f"bubblewrap does not work: {problem}", mend, needed=False)
-    return Check("sandbox", True, "bubblewrap works")
+    lack = grants().lack
+    if lack is None:
+        return Check("sandbox", True, "bubblewrap works")
+    detail = f"{lack.reason}; without it this machine takes no project runs"
+    return Check("sandbox", False, detail, lack.mend or _install("bubblewrap"))
+
+
+def _limits() -> Check:
+    group = open_group(1 << 30, 100)
+    if group is None:
+        detail = "the kernel does not bound memory for us: it is measured four times a second instead"
+        return Check("limits", False, detail, DELEGATE, needed=False)
+    with contextlib.closing(group):
+        return Check("limits", True, f"control groups bound {' and '.join(sorted(group.controllers))}")
 
 
 def _uv() -> Check:

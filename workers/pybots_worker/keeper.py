@@ -20,10 +20,16 @@ from typing import Any
 
 import psutil
 
+from pybots_worker.sandbox.init import set_limits
+
 TERM_GRACE_SECONDS = 3.0
 KILL_SECONDS = 10.0
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
+
+
+SANDBOX_PROCESSES = 2
+"""bubblewrap outside of the sandbox, and `init` in it: they end by themselves, after the program."""
 
 
 def main(arguments: list[str]) -> int:
@@ -54,9 +60,11 @@ class _Keeper:
         self._parent = parent
         self._leader = 0
         self._leader_ended = False
+        self._sandboxed = False
         self._started = time.monotonic()
 
     def start(self, task: dict[str, Any]) -> None:
+        self._sandboxed = task.get("inside") is not None
         self._leader = os.fork()
         if self._leader == 0:
             _become(task, self._status_fd)
@@ -75,12 +83,24 @@ class _Keeper:
                 alive = psutil.Process().children(recursive=True)
                 if not alive:
                     return
+                # Without these two the program would be killed at once, with no time to write its report.
+                spared = self._sandbox_itself(alive) if number == signal.SIGTERM else set()
                 for process in alive:
-                    if process.pid not in told:
+                    if process.pid not in told | spared:
                         told.add(process.pid)
                         with contextlib.suppress(psutil.Error):
                             process.send_signal(number)
                 self._sleep(0.05)
+
+    def _sandbox_itself(self, alive: list[psutil.Process]) -> set[int]:
+        if not self._sandboxed:
+            return set()
+        spared = {self._leader}
+        for process in alive:
+            with contextlib.suppress(psutil.Error):
+                if process.ppid() == self._leader:
+                    spared.add(process.pid)
+        return spared
 
     def _reap(self) -> None:
         with contextlib.suppress(ChildProcessError):
@@ -124,22 +144,30 @@ def _become(task: dict[str, Any], status_fd: int) -> None:
             with contextlib.suppress(OSError, ValueError):  # two belong to the C library
                 signal.signal(number, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_SETMASK, [])
-        _no_core_files()
-        os.set_inheritable(status_fd, False)
+        for entrance in task.get("groups", ()):
+            Path(entrance).write_text("0", encoding="ascii")
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
         os.chdir(task["cwd"])
-        os.execve(task["program"], task["command"], task["environment"])  # noqa: S606
+        command = task["command"]
+        if task.get("inside") is None:
+            os.set_inheritable(status_fd, False)
+            set_limits(task.get("limits", {"CORE": 0}))
+        else:  # what starts the program in the sandbox reads this, and tells how it ended
+            os.set_inheritable(status_fd, True)
+            command = [*command, str(_file_with(task["inside"])), str(status_fd)]
+        os.execve(task["program"], command, task["environment"])  # noqa: S606
     except OSError as error:
         _say(status_fd, {"errno": error.errno, "error": error.strerror, "file": error.filename})
     finally:
         os._exit(127)
 
 
-def _no_core_files() -> None:
-    import resource  # noqa: PLC0415  (absent on Windows)
-
-    _, hard = resource.getrlimit(resource.RLIMIT_CORE)
-    resource.setrlimit(resource.RLIMIT_CORE, (0, hard))
+def _file_with(facts: dict[str, Any]) -> int:
+    """Return a descriptor that an exec hands on, of a file in memory with these facts."""
+    number = os.memfd_create("task", 0)
+    os.write(number, json.dumps(facts).encode())
+    os.lseek(number, 0, os.SEEK_SET)
+    return number
 
 
 def _say(status_fd: int, facts: dict[str, Any]) -> None:

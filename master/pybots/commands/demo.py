@@ -20,6 +20,7 @@ from pybots.commands.demonstration.local_repository import SourceError
 from pybots.commands.demonstration.machine import MachineUnfitError
 from pybots.commands.demonstration.progress import display
 from pybots.commands.demonstration.running_farm import NotStartedError
+from pybots_worker.sandbox.words import ALLOW
 
 NOT_CARRIED_OUT = 1
 BAD_USE = 2
@@ -68,6 +69,12 @@ class InterruptedBySignal(BaseException):
     help="Build this variant; may be given again.",
 )
 @click.option("--no-install", is_flag=True, help="Never install system packages; say what is missing.")
+@click.option(
+    ALLOW,
+    "without_sandbox",
+    is_flag=True,
+    help="Run the suites where no sandbox works: their code may then do whatever you may.",
+)
 def demo(
     *,
     once: bool,
@@ -78,19 +85,29 @@ def demo(
     projects: tuple[str, ...],
     variants: tuple[str, ...],
     no_install: bool,
+    without_sandbox: bool,
 ) -> None:
     """Build a real CPython and run the suites of real projects on it, on a farm on this machine.
 
     The farm is all there: a Buildbot master, two workers, the status page. CPython comes from its public
     repository, or, where that cannot be reached, from the newest source package of the system's distribution.
-    It takes about ten minutes on two cores the first time. A second time the suites run again, and nothing is
+    It takes about a quarter of an hour on two cores the first time. A second time the suites run again, and nothing is
     compiled. The page is served until you press Ctrl-C.
 
     Exit status: 0 when every interpreter was proven and every suite was run (a suite whose tests fail is a
     result like any other), 1 when something was not carried out, 2 when this machine or the options do not
     serve.
     """
-    wishes = Wishes(folder, git, cpython, projects, tuple(dict.fromkeys(variants)), not no_install, json_file)
+    wishes = Wishes(
+        folder,
+        git,
+        cpython,
+        projects,
+        tuple(dict.fromkeys(variants)),
+        not no_install,
+        json_file,
+        without_sandbox,
+    )
     sys.exit(_carry_out(wishes, once=once))
 
 

@@ -26,6 +26,10 @@ TABLE = {
     "start": Entry("pybots.commands.master:start", "Start a farm's master."),
     "stop": Entry("pybots.commands.master:stop", "Stop it."),
     "reconfig": Entry("pybots.commands.master:reconfig", "Have it read its configuration again."),
+    "backup": Entry(
+        "pybots.commands.backup:backup", "Write what cannot be made again to a file, while it runs."
+    ),
+    "restore": Entry("pybots.commands.backup:restore", "Make a farm of a backup."),
     "show": Entry("pybots.commands.show:show", "Show what a farm found."),
     "site": Entry("pybots.commands.site:site", "Serve the status page."),
     "demo": Entry("pybots.commands.demo:demo", "See the whole farm at work on this machine."),

@@ -118,6 +118,7 @@ newest_only_beyond = 8
 default = []
 # debug = ["--with-pydebug"]
 # free-threaded = ["--disable-gil"]
+# jit = ["--enable-experimental-jit"]    # needs the clang that the commit names in Tools/jit; else "not built here"
 
 [master]
 # The name by which workers reach this machine, and the address on which they are answered. For workers on

@@ -44,6 +44,12 @@ SHOWN_LOG_LINES = 15
 @click.option(
     "--json", "as_json", is_flag=True, help="Print one JSON object; progress goes to standard error."
 )
+@click.option(
+    "--run-projects-without-a-sandbox",
+    "without_sandbox",
+    is_flag=True,
+    help="Run it where no sandbox works: its code may then do whatever you may.",
+)
 def try_(
     file: Path,
     python: str,
@@ -54,6 +60,7 @@ def try_(
     show_log: bool,
     offline: bool,
     as_json: bool,
+    without_sandbox: bool,
 ) -> None:
     """Run the recipe FILE on this machine, with the same code as a worker.
 
@@ -77,6 +84,7 @@ def try_(
         keep=keep,
         echo=show_log,
         announce=_announce,
+        without_sandbox=without_sandbox,
     )
     if as_json:
         click.echo(json.dumps(_as_object(trial), indent=1))
@@ -127,6 +135,7 @@ def _as_object(trial: Any) -> dict[str, Any]:
         "counts": trial.counts(),
         "failures": [_failure(test) for test in trial.bad()],
         "lock": result.lock.digest if result.lock else None,
+        "environment_digest": result.environment_digest,
         "log": str(trial.folder / "log.txt"),
         "folder": str(trial.folder),
     }

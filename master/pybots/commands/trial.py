@@ -68,6 +68,7 @@ def carry_out_here(
     keep: bool,
     echo: bool,
     announce: Callable[[str, Phase | None], None],
+    without_sandbox: bool = False,
 ) -> Trial:
     """Run *registered* with *python* in a new temporary folder; with *keep*, source and environment stay there."""
     name = registered.recipe.project.name
@@ -80,7 +81,14 @@ def carry_out_here(
     )
     folder = Path(tempfile.mkdtemp(prefix=f"pybots-try-{name}-"))
     try:
-        result = carry_out(specification, folder=folder, cache=cache, echo=echo, announce=announce)
+        result = carry_out(
+            specification,
+            folder=folder,
+            cache=cache,
+            echo=echo,
+            announce=announce,
+            without_sandbox=without_sandbox,
+        )
         _unpack_log(folder)
     finally:
         if not keep:

@@ -116,6 +116,15 @@ class PackagesSection(Section):
     """A folder of sdists and wheels that the master hands out, relative to the farm's folder."""
 
 
+class StoreSection(Section):
+    """How much of the interpreters that were built is kept."""
+
+    size_limit_gigabytes: Annotated[float, Field(gt=0)] = 20
+    """Beyond it the oldest artifacts go that nothing rests on; a commit adds from 0.01 to 15 MB."""
+    kept_commits: list[Annotated[str, Field(pattern=r"^[0-9a-f]{7,40}$")]] = []
+    """Commits whose interpreters are never removed: releases, say. The beginning of a sha is enough."""
+
+
 class WorkerSection(Section):
     """A donated machine: `slots` Buildbot workers, called NAME-1, NAME-2, ..."""
 
@@ -145,6 +154,7 @@ class FarmConfiguration(Section):
     database: DatabaseSection = DatabaseSection()
     registry: RegistrySection = RegistrySection()
     packages: PackagesSection = PackagesSection()
+    store: StoreSection = StoreSection()
     worker: list[WorkerSection] = Field(min_length=1)
 
     @model_validator(mode="after")

@@ -18,19 +18,32 @@ class DatabaseError(Exception):
     """A database that cannot be used; the text says why, and what to do."""
 
 
-def migrate(engine: Engine) -> None:
+def migrate(engine: Engine, to: str = "head") -> None:
     """Make all tables, or change them to what this version of Pybots expects; nothing where they are so.
 
     Processes that come together wait for one another; all is done in one transaction, or nothing. Raises
     DatabaseError where the database is of a newer Pybots, or was not made by a migration.
     """
-    with engine.execution_options(pybots_writes=True).begin() as connection:
-        if connection.dialect.name == "postgresql":
-            connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
-        with as_file(files("pybots.database") / "migrations") as folder:
-            configuration = migration_configuration(str(folder), connection)
-            if _is_behind(ScriptDirectory.from_config(configuration), connection):
-                command.upgrade(configuration, "head")
+    with engine.execution_options(pybots_writes=True, pybots_migrates=True).connect() as connection:
+        try:
+            with connection.begin():
+                _migrate(connection, to)
+        finally:
+            if connection.dialect.name == "sqlite":
+                connection.connection.cursor().execute("PRAGMA foreign_keys=ON")
+
+
+def _migrate(connection: Connection, to: str) -> None:
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
+    with as_file(files("pybots.database") / "migrations") as folder:
+        configuration = migration_configuration(str(folder), connection)
+        if not _is_behind(ScriptDirectory.from_config(configuration), connection):
+            return
+        command.upgrade(configuration, to)
+    if connection.dialect.name == "sqlite" and connection.exec_driver_sql("PRAGMA foreign_key_check").first():
+        msg = f"the results database {_shown(connection)} has rows that refer to rows that do not exist"
+        raise DatabaseError(msg)
 
 
 def migration_configuration(folder: str, connection: Connection) -> Config:

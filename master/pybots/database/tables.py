@@ -15,13 +15,11 @@ from sqlalchemy import (
     Index,
     Integer,
     LargeBinary,
-    String,
-    Text,
     UniqueConstraint,
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from pybots.database.types import UtcDateTime
+from pybots.database.types import String, Text, UtcDateTime
 
 PLACES_PER_COMMIT = 1024
 
@@ -87,15 +85,17 @@ class Track(Base):
 
 
 class ArtifactRow(Base):
-    """An installed interpreter in the store."""
+    """An installed interpreter that is in the store, or was."""
 
     __tablename__ = "artifacts"
     id: Mapped[int] = mapped_column(primary_key=True)
     digest: Mapped[str] = mapped_column(String(64), unique=True)
-    archive_sha256: Mapped[str] = mapped_column(String(64))
-    archive_bytes: Mapped[int] = mapped_column(BigInteger)
     tree_bytes: Mapped[int] = mapped_column(BigInteger)
+    added_bytes: Mapped[int] = mapped_column(BigInteger, default=0)
+    """What the store grew by, compressed, when it was taken in: only what no other artifact had."""
     stored_at: Mapped[datetime]
+    removed_at: Mapped[datetime | None]
+    """When retention took it out of the store; None while it can be handed out."""
 
 
 class InterpreterRow(Base):
@@ -113,7 +113,7 @@ class InterpreterRow(Base):
     position: Mapped[int]
     state: Mapped[str] = mapped_column(String(20), index=True)
     status: Mapped[str] = mapped_column(String(40), default="")
-    inherited_from_id: Mapped[int | None] = mapped_column(ForeignKey("interpreters.id"))
+    inherited_from_id: Mapped[int | None] = mapped_column(ForeignKey("interpreters.id"), index=True)
     artifact_id: Mapped[int | None] = mapped_column(ForeignKey("artifacts.id"))
     attempts: Mapped[int] = mapped_column(default=0)
     worker: Mapped[str] = mapped_column(String(100), default="")
@@ -184,7 +184,9 @@ class RunRow(Base):
     attempts: Mapped[int] = mapped_column(default=0)
     worker: Mapped[str] = mapped_column(String(100), default="")
     revision: Mapped[str] = mapped_column(String(500), default="")
-    environment_id: Mapped[int | None] = mapped_column(ForeignKey("environments.id"))
+    environment_id: Mapped[int | None] = mapped_column(ForeignKey("environments.id"), index=True)
+    environment_digest: Mapped[str] = mapped_column(String(64), default="")
+    """Of what was really installed, as the worker saw it: the same for a lock that is installed again."""
     complete: Mapped[bool] = mapped_column(default=False)
     """True when the whole suite was collected and ran to its end, so that a test not reported is absent."""
     outcomes_digest: Mapped[str] = mapped_column(String(64), default="")
@@ -300,6 +302,8 @@ class WorkerRow(Base):
     connected: Mapped[bool] = mapped_column(default=False)
     changed_at: Mapped[datetime]
     doing: Mapped[str] = mapped_column(String(300), default="")
+    sandbox: Mapped[str] = mapped_column(String(400), default="")
+    """What the page says of its sandbox: empty where it has one."""
 
 
 class Request(Base):

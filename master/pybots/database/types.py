@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from typing import Any
 
+import sqlalchemy
 from sqlalchemy import DateTime, Dialect
 from sqlalchemy.types import TypeDecorator
+
+# PostgreSQL refuses the first in a text, and no encoding of a text has the others.
+_NOT_IN_TEXT = re.compile("[\x00\ud800-\udfff]")
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -30,3 +35,29 @@ class UtcDateTime(TypeDecorator[datetime]):
             return None
         result: datetime = value
         return result.replace(tzinfo=UTC) if result.tzinfo is None else result.astimezone(UTC)
+
+
+class _Whole(TypeDecorator[str]):
+    """A text without NUL characters and halves of surrogate pairs: U+FFFD stands for them, in questions too."""
+
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
+        """Replace what cannot be kept; what most texts are, ASCII without a NUL, costs next to nothing."""
+        if value is None or (value.isascii() and "\0" not in value):
+            return value
+        return _NOT_IN_TEXT.sub("\ufffd", value)
+
+
+class String(_Whole):
+    """A text of at most so many characters; whoever saves it bounds it, PostgreSQL refuses longer ones."""
+
+    impl = sqlalchemy.String
+    cache_ok = True
+
+
+class Text(_Whole):
+    """A text of any length."""
+
+    impl = sqlalchemy.Text
+    cache_ok = True

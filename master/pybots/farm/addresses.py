@@ -24,11 +24,9 @@ class Addresses:
         """A page of links to the farm's own sdists and wheels."""
         return f"{self.base}/packages/"
 
-    def interpreter(self, digest: str, archive_sha256: str) -> StoredInterpreter:
+    def interpreter(self, digest: str) -> StoredInterpreter:
         """Where an artifact is."""
-        return StoredInterpreter(
-            digest=digest, url=f"{self.base}/artifacts/{digest}.tar.zst", archive_sha256=archive_sha256
-        )
+        return StoredInterpreter(digest=digest, url=f"{self.base}/artifacts")
 
     def source(self, sha256: str) -> ArchiveSource:
         """Where a recipe's packed folder is."""

@@ -15,6 +15,8 @@ from twisted.python.logfile import LogFile
 from pybots.config.folder import FarmFolder
 from pybots.farm.loader import FarmLoader
 from pybots.farm.master import FarmMaster
+from pybots.interpreters.artifact_store import ArtifactStore
+from pybots.interpreters.read_old_archives import take_apart
 
 LOG_BYTES = 10_000_000
 LOG_FILES = 10
@@ -51,6 +53,10 @@ def make_application(root: Path) -> Any:
     hold_alone(folder)
     # Uploads of an earlier life belong to builds that are retried.
     shutil.rmtree(folder.incoming, ignore_errors=True)
+    store = ArtifactStore(folder.store)
+    store.empty_arriving()
+    for line in take_apart(store):
+        print(line, flush=True)  # Twisted's log is not open yet
     application = service.Application("pybots")
     log_file = LogFile.fromFullPath(
         str(folder.master / "twistd.log"), rotateLength=LOG_BYTES, maxRotatedFiles=LOG_FILES

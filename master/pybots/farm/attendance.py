@@ -14,6 +14,7 @@ from pybots.config.model import FarmConfiguration
 from pybots.config.slots import slots
 from pybots.database.tables import Heartbeat, WorkerRow
 from pybots.farm.parts import Parts
+from pybots.fleet.sandbox import INFO, sandbox_of
 
 BEAT_SECONDS = 5.0
 
@@ -35,7 +36,11 @@ class Attendance(RoundsService):
     async def round(self) -> None:
         """Save one heartbeat."""
         connected = {
-            name: (worker.conn is not None, self._doing(worker))
+            name: (
+                worker.conn is not None,
+                self._doing(worker),
+                sandbox_of(worker.info.getProperty(INFO)).said,
+            )
             for name, worker in self.master.workers.workers.items()
         }
         await deferToThread(self._save, connected)
@@ -47,7 +52,7 @@ class Attendance(RoundsService):
                 return str(for_builder.builder_name)
         return ""
 
-    def _save(self, connected: dict[str, tuple[bool, str]]) -> None:
+    def _save(self, connected: dict[str, tuple[bool, str, str]]) -> None:
         now = self.parts.clock()
         with self.parts.sessions.writing() as session:
             session.merge(Heartbeat(process="master", started_at=self._started, at=now))
@@ -55,7 +60,7 @@ class Attendance(RoundsService):
             session.execute(delete(WorkerRow).where(WorkerRow.name.not_in(known)))
             for worker in self.configuration.worker:
                 for name in slots(worker):
-                    here, doing = connected.get(name, (False, ""))
+                    here, doing, sandbox = connected.get(name, (False, "", ""))
                     row = session.get(WorkerRow, name)
                     if row is None:
                         row = WorkerRow(name=name, changed_at=now, connected=here)
@@ -63,4 +68,4 @@ class Attendance(RoundsService):
                     if row.connected != here:
                         row.changed_at = now
                     row.platform, row.owner = worker.platform, worker.owner
-                    row.connected, row.doing = here, doing
+                    row.connected, row.doing, row.sandbox = here, doing, sandbox

@@ -23,6 +23,8 @@ from pybots.farm.names import INTERPRETERS, PROJECT_TESTS
 from pybots.farm.parts import Parts, platforms
 from pybots.farm.planning import Planner
 from pybots.farm.poll import PollRound
+from pybots.farm.tidy_store import TidyStore
+from pybots.fleet.sandbox import INFO, sandbox_of
 from pybots.fleet.worker import AttendedWorker
 from pybots.interpreters import plan as interpreter_plan
 from pybots.interpreters.records import WantedInterpreter
@@ -92,17 +94,21 @@ def _endpoint(configuration: FarmConfiguration, port: int) -> str:
     return f"tcp:{port}:interface={configuration.master.listen.replace(':', chr(92) + ':')}"
 
 
+def sqlite_options() -> dict[str, Any]:
+    """Return the engine's options for Buildbot's own database in SQLite.
+
+    Buildbot opens a connection for every call by default; a pool makes four times as many builds a second.
+    """
+    return {
+        "poolclass": QueuePool,
+        "pool_size": 5,
+        "connect_args": {"factory": QuickConnection, "check_same_thread": False},
+    }
+
+
 def _database(parts: Parts, configuration: FarmConfiguration) -> dict[str, Any]:
     url = parts.folder.database_url(configuration.database.buildbot)
-    options: dict[str, Any] = {}
-    if url.startswith("sqlite"):
-        # Buildbot opens a connection for every call by default; a pool makes four times as many builds a second.
-        options = {
-            "poolclass": QueuePool,
-            "pool_size": 5,
-            "connect_args": {"factory": QuickConnection, "check_same_thread": False},
-        }
-    return {"db_url": url, "engine_kwargs": options}
+    return {"db_url": url, "engine_kwargs": sqlite_options() if url.startswith("sqlite") else {}}
 
 
 def _workers(parts: Parts, configuration: FarmConfiguration) -> list[AttendedWorker]:
@@ -124,10 +130,17 @@ def _worker_names(configuration: FarmConfiguration, platform: str) -> tuple[list
     return trusted, [name for worker in here for name in slots(worker)]
 
 
-def _builder(name: str, workers: list[str], steps: list[BuildStep]) -> BuilderConfig:
+def _builder(name: str, workers: list[str], steps: list[BuildStep], can_start: Any = None) -> BuilderConfig:
     factory = BuildFactory(steps)
     factory.workdir = WORK_FOLDER
-    return BuilderConfig(name=name, workernames=workers, factory=factory, collapseRequests=False)
+    return BuilderConfig(
+        name=name, workernames=workers, factory=factory, collapseRequests=False, canStartBuild=can_start
+    )
+
+
+def may_run_projects(_builder: Any, workerforbuilder: Any, _request: Any) -> bool:
+    """Whether a worker has a sandbox, or its owner allowed it to do without; asked before each run."""
+    return sandbox_of(workerforbuilder.worker.info.getProperty(INFO)).takes_runs
 
 
 def _claiming(parts: Parts, under_way: dict[int, str]) -> tuple[Any, ...]:
@@ -169,7 +182,7 @@ def _project_tests_builder(
     refresh = Planner(parts, configuration).refresh
     claiming = _claiming(parts, parts.running)
     carry_out = CarryOutRun(*claiming, give_up=give_up, ingest=ingest, refresh=refresh)
-    return _builder(f"{PROJECT_TESTS}-{platform}", workers, [carry_out])
+    return _builder(f"{PROJECT_TESTS}-{platform}", workers, [carry_out], may_run_projects)
 
 
 def _services(parts: Parts, configuration: FarmConfiguration) -> list[Any]:
@@ -183,6 +196,7 @@ def _services(parts: Parts, configuration: FarmConfiguration) -> list[Any]:
             trunk=str(parts.folder.trunk),
         ),
         Attendance(parts=parts, configuration=configuration),
+        TidyStore(parts=parts, configuration=configuration),
         Dispatcher(parts=parts, configuration=configuration),
         CommitPoller(seconds=configuration.trunk.poll_seconds, poll=PollRound(parts, configuration)),
     ]

@@ -16,6 +16,8 @@ from twisted.internet.endpoints import serverFromString
 from twisted.web import pages, resource, server, static, twcgi
 
 from pybots.commits.rounds import AppliesEveryConfiguration
+from pybots.farm.hand_out_files import Artifacts
+from pybots.interpreters.artifact_store import ArtifactStore
 
 BODY_BYTES = 4 << 20
 GIT_PROCESSES = 8
@@ -174,9 +176,9 @@ def make_site(
 ) -> server.Site:
     """Return the site; *packages* alone can be listed, because installers look for links."""
     root: Any = resource.Resource()
-    for name, folder in ((b"artifacts", store), (b"sources", sources)):
-        folder.mkdir(parents=True, exist_ok=True)
-        root.putChild(name, _Files(str(folder), defaultType="application/octet-stream"))
+    root.putChild(b"artifacts", Artifacts(ArtifactStore(store)))
+    sources.mkdir(parents=True, exist_ok=True)
+    root.putChild(b"sources", _Files(str(sources), defaultType="application/octet-stream"))
     if packages is not None:
         root.putChild(b"packages", static.File(str(packages)))
     root.putChild(trunk.name.encode(), GitRepository(trunk))

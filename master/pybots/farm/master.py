@@ -8,7 +8,17 @@ from buildbot.master import BuildMaster
 from twisted.internet import defer
 from twisted.internet.threads import deferToThread
 
+from pybots.farm.chooser import ThriftyChooser
 from pybots.farm.loader import FarmLoader
+
+
+def make_quicker(master: BuildMaster) -> None:
+    """Change what costs a Buildbot 4.3.0 master most for each build, and nothing of what it does."""
+    master.botmaster.brd.BuildChooser = ThriftyChooser
+    # Its table of addresses is made anew at each look-up, because nobody notes that it was made.
+    matcher = master.data.matcher
+    matcher._compile()
+    matcher._dirty = False
 
 
 class FarmMaster(BuildMaster):
@@ -22,6 +32,7 @@ class FarmMaster(BuildMaster):
     @defer.inlineCallbacks
     def startService(self) -> Any:
         """Start; where that fails Buildbot logs why and stops the reactor."""
+        make_quicker(self)
         yield super().startService()
         # The last thing that a start-up which succeeds does.
         self.became_ready = self.masterHeartbeatService.parent is not None

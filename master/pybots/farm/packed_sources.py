@@ -13,8 +13,25 @@ LEFT_OUT = frozenset({".git", ".hg", ".tox", ".venv", "__pycache__", ".pytest_ca
 MAXIMUM_BYTES = 200_000_000
 
 
-class FolderTooLarge(Exception):
-    """A recipe's folder holds more than the farm hands out."""
+OWN = frozenset({"incoming", "last-good", "master", "secrets", "store"})
+"""Of a farm's folder: what is never handed to workers, whoever wrote the recipe that asks for it."""
+
+
+class FolderRefused(Exception):
+    """A recipe's folder is not handed out; the text says why."""
+
+
+class FolderTooLarge(FolderRefused):
+    """It holds more than the farm hands out."""
+
+
+def refuse_own(folder: Path, root: Path) -> None:
+    """Raise FolderRefused where the resolved *folder* holds the farm in *root*, or is of its own folders."""
+    root = root.resolve()
+    inside = folder.relative_to(root).parts[:1] if folder.is_relative_to(root) else ()
+    if root.is_relative_to(folder) or not OWN.isdisjoint(inside):
+        msg = f"{folder} has the farm's own files: name a folder of sources"
+        raise FolderRefused(msg)
 
 
 def pack_folder(folder: Path, target_folder: Path) -> str:

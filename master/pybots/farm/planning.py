@@ -11,7 +11,7 @@ from pybots.config.model import FarmConfiguration
 from pybots.database import conditions
 from pybots.database.tables import ArtifactRow, InterpreterRow, RunRow
 from pybots.farm.addresses import addresses_of, packages_of
-from pybots.farm.packed_sources import FolderTooLarge, pack_folder
+from pybots.farm.packed_sources import FolderRefused, pack_folder, refuse_own
 from pybots.farm.parts import Parts, all_tracks
 from pybots.interpreters import records as interpreters
 from pybots.registry.read import read_registry
@@ -20,7 +20,7 @@ from pybots.registry.store import save_registry
 from pybots.runs import records as runs
 from pybots.runs.plan import source_of, specification_for
 from pybots.runs.records import WantedRun
-from pybots.runs.schedule import run_key, runs_on
+from pybots.runs.schedule import longest_first, run_key, runs_on
 from pybots_worker.contract import ArchiveSource, RunSpecification, Source, StoredInterpreter
 
 
@@ -70,11 +70,7 @@ class Planner:
         if isinstance(specification.source, ArchiveSource):
             changes["source"] = self.addresses.source(specification.source.sha256)
         if isinstance(specification.interpreter, StoredInterpreter):
-            with self.parts.sessions.reading() as session:
-                artifact = session.scalars(
-                    select(ArtifactRow).where(ArtifactRow.digest == specification.interpreter.digest)
-                ).one()
-            changes["interpreter"] = self.addresses.interpreter(artifact.digest, artifact.archive_sha256)
+            changes["interpreter"] = self.addresses.interpreter(specification.interpreter.digest)
         return specification.model_copy(update=changes)
 
     def _on_newest(self, *, again: bool, branch: str = "") -> list[WantedRun]:
@@ -95,11 +91,14 @@ class Planner:
         if row.artifact_id is None:
             return []
         track = interpreters.track_name(session, row.track_id)
+        asked = {
+            offer.registered.recipe.project.name: offer
+            for offer in offers
+            if runs_on(offer.registered.recipe, track)
+        }
         planned = []
-        for offer in offers:
-            if not runs_on(offer.registered.recipe, track):
-                continue
-            wanted = self._plan_run(session, offer, row, again=again, state=state)
+        for name in longest_first(asked, runs.seconds_before(session, row.track_id)):
+            wanted = self._plan_run(session, asked[name], row, again=again, state=state)
             if wanted is not None:
                 planned.append(wanted)
         return planned
@@ -112,11 +111,15 @@ class Planner:
         if serial and (not again or self._unfinished(session, project, row, serial)):
             return None
         artifact = session.get_one(ArtifactRow, row.artifact_id)
+        if artifact.removed_at is not None:
+            # Its runs are asked for when it has been built again.
+            interpreters.want_again(session, row, self.parts.clock())
+            return None
         specification = specification_for(
             offer.registered,
             key=run_key(project, row.key, serial),
             source=offer.source,
-            interpreter=self.addresses.interpreter(artifact.digest, artifact.archive_sha256),
+            interpreter=self.addresses.interpreter(artifact.digest),
             packages=packages_of(self.configuration, self.addresses),
         )
         return runs.plan(
@@ -141,7 +144,7 @@ class Planner:
             name = f"source of {registered.recipe.project.name}"
             try:
                 source = source_of(registered.recipe, folder_archive=self._archive(registered))
-            except (OSError, FolderTooLarge) as error:
+            except (OSError, FolderRefused) as error:
                 self._degraded(name, f"{registered.file}: its folder cannot be packed: {error}")
                 continue
             if registered.recipe.source.path:
@@ -154,6 +157,7 @@ class Planner:
         if not path:
             return None
         folder = (registered.file.parent / path).resolve(strict=True)
+        refuse_own(folder, self.parts.folder.root)
         return self.addresses.source(pack_folder(folder, self.parts.folder.sources))
 
     def _degraded(self, name: str, text: str) -> None:

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from pybots.database.tables import ArtifactRow, Branch, Commit, InterpreterRow, Track
 from pybots.interpreters.plan import TrackName
-from pybots_worker.contract import InterpreterResult, InterpreterStatus
+from pybots_worker.contract import Artifact, InterpreterResult, InterpreterStatus
 
 INHERITED = "inherited"
 LOST = "worker-lost"
@@ -105,8 +105,11 @@ def release(session: Session, key: str, maximum_attempts: int, now: datetime) ->
     return True
 
 
-def finish(session: Session, result: InterpreterResult, now: datetime) -> bool:
-    """Save how the interpreter ended, with its artifact; False where it had ended before."""
+def finish(session: Session, result: InterpreterResult, now: datetime, added_bytes: int = 0) -> bool:
+    """Save how the interpreter ended, with its artifact, for which the store grew by *added_bytes*.
+
+    False where it had ended before.
+    """
     row = session.scalars(select(InterpreterRow).where(InterpreterRow.key == result.key)).one_or_none()
     if row is None or row.state == "finished":
         return False
@@ -116,20 +119,18 @@ def finish(session: Session, result: InterpreterResult, now: datetime) -> bool:
     row.phases = json.dumps([phase.model_dump() for phase in result.phases])
     row.proof = result.proof.model_dump_json() if result.proof else ""
     if result.status is InterpreterStatus.PROVEN and result.artifact is not None:
-        row.artifact_id = _artifact_row(session, result, now).id
+        row.artifact_id = _artifact_row(session, result.artifact, now, added_bytes).id
     return True
 
 
-def _artifact_row(session: Session, result: InterpreterResult, now: datetime) -> ArtifactRow:
-    artifact = result.artifact
-    assert artifact is not None
+def _artifact_row(session: Session, artifact: Artifact, now: datetime, added_bytes: int) -> ArtifactRow:
     row = session.scalars(select(ArtifactRow).where(ArtifactRow.digest == artifact.digest)).one_or_none()
     if row is None:
-        row = ArtifactRow(digest=artifact.digest)
+        row = ArtifactRow(digest=artifact.digest, added_bytes=0)
         session.add(row)
-    # The same content packed again may compress differently: the row says what lies in the store.
-    row.archive_sha256, row.archive_bytes = artifact.archive_sha256, artifact.archive_bytes
-    row.tree_bytes, row.stored_at = artifact.tree_bytes, now
+    if added_bytes:  # else it, or all that it consists of, was there before
+        row.added_bytes = added_bytes
+    row.tree_bytes, row.stored_at, row.removed_at = artifact.tree_bytes, now, None
     session.flush()
     return row
 
@@ -141,6 +142,13 @@ def finish_without_result(session: Session, key: str, status: str, detail: str, 
         return False
     row.state, row.status, row.detail, row.finished_at = "finished", status, detail[:500], now
     return True
+
+
+def want_again(session: Session, row: InterpreterRow, now: datetime) -> None:
+    """Have an interpreter built again, whose artifact is no longer in the store; nothing where that is asked for."""
+    if row.state == "finished" and row.status == InterpreterStatus.PROVEN.value:
+        row.state, row.wanted_at, row.attempts = "wanted", now, 0
+        session.flush()
 
 
 def mark_requested(session: Session, keys: Iterable[str]) -> None:

@@ -12,23 +12,30 @@ from buildbot.process.buildstep import BuildStep
 from buildbot.process.results import FAILURE, SKIPPED, SUCCESS
 from buildbot.steps.shell import ShellCommand
 from buildbot.steps.transfer import FileUpload, StringDownload
+from buildbot.steps.worker import RemoveDirectory
 from twisted.internet.threads import deferToThread
 
 from pybots.database.engine import Sessions
 from pybots.database.patience import patiently
 from pybots.interpreters import records
-from pybots.interpreters.artifact_store import ArtifactStore
+from pybots.interpreters.artifact_store import ArtifactStore, FilesMissing
 from pybots.interpreters.records import WantedInterpreter
+from pybots.interpreters.store_arrival import Arrival
 from pybots_worker.contract import (
+    MANIFEST_FILE,
+    PACK_FILE,
     RESULT_FILE,
     SPECIFICATION_FILE,
+    WANTED_FILE,
     InterpreterResult,
     InterpreterSpecification,
     InterpreterStatus,
 )
+from pybots_worker.interpreters.manifest import MAXIMUM_MANIFEST_BYTES
+from pybots_worker.interpreters.pack import INSTALLED_FOLDER
 
 RESULT_BYTES = 8 << 20
-ARTIFACT_BYTES = 2 << 30
+PACK_SECONDS = 1200
 # Larger blocks break the connection: 4 MiB raises in the step (docs/decisions/0001).
 BLOCK_BYTES = 256 << 10
 MAXIMUM_ATTEMPTS = 3
@@ -54,6 +61,12 @@ def upload(source: str, target: Path, maximum_bytes: int) -> FileUpload:
 
 def work(verb: str, specification: str, incoming: Path, maximum_seconds: float) -> list[BuildStep]:
     """Return the steps that hand *specification* to `pybots-worker VERB` and bring its result to *incoming*."""
+    result = upload(RESULT_FILE, incoming / RESULT_FILE, RESULT_BYTES)
+    return [*hand_over(verb, specification, incoming, maximum_seconds), result]
+
+
+def hand_over(verb: str, specification: str, incoming: Path, maximum_seconds: float) -> list[BuildStep]:
+    """Return the steps that hand *specification* to `pybots-worker VERB`; what it writes stays where it is."""
     incoming.mkdir(parents=True, exist_ok=True)
     return [
         StringDownload(
@@ -69,7 +82,6 @@ def work(verb: str, specification: str, incoming: Path, maximum_seconds: float) 
             haltOnFailure=True,
             logEnviron=False,
         ),
-        upload(RESULT_FILE, incoming / RESULT_FILE, RESULT_BYTES),
     ]
 
 
@@ -166,7 +178,7 @@ class MakeInterpreter(Claim):
 
 
 class TakeInInterpreter(BuildStep):
-    """Reads a worker's result; brings a proven artifact into the store, and saves how it ended."""
+    """Reads a worker's result; has a proven artifact brought into the store, and saves how it ended."""
 
     name = "take in"
     haltOnFailure = True
@@ -185,13 +197,9 @@ class TakeInInterpreter(BuildStep):
         """Save a failure at once; have a proven artifact uploaded first."""
         result = await deferToThread(self._read)
         if result.status is InterpreterStatus.PROVEN and result.artifact is not None:
-            archive = self.incoming / "artifact"
-            self.build.addStepsAfterCurrentStep(
-                [
-                    upload(result.artifact.archive, archive, ARTIFACT_BYTES),
-                    SaveInterpreter(self.sessions, self.store, archive, self.clock, result),
-                ]
-            )
+            arrival = Arrival(self.sessions, self.store, self.incoming, self.clock, result, result.artifact)
+            manifest = upload(MANIFEST_FILE, self.incoming / MANIFEST_FILE, MAXIMUM_MANIFEST_BYTES)
+            self.build.addStepsAfterCurrentStep([manifest, AskForFiles(arrival), forget()])
             return SUCCESS
         await patiently(self._save, result)
         self.descriptionDone = f"{result.status}: {result.detail}"
@@ -202,9 +210,6 @@ class TakeInInterpreter(BuildStep):
         if result.key != self.key:
             msg = f"the worker was asked for {self.key} and answered for {result.key}"
             raise ValueError(msg)
-        if result.artifact is not None and "/" in result.artifact.archive:
-            msg = f"the artifact's file is not beside the result: {result.artifact.archive!r}"
-            raise ValueError(msg)
         return result
 
     def _save(self, result: InterpreterResult) -> None:
@@ -213,36 +218,77 @@ class TakeInInterpreter(BuildStep):
         shutil.rmtree(self.incoming, ignore_errors=True)
 
 
+class AskForFiles(BuildStep):
+    """Compares a manifest with the store, and has the worker pack what is lacking; where nothing is, saves."""
+
+    name = "compare"
+    haltOnFailure = True
+
+    def __init__(self, arrival: Arrival, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.arrival = arrival
+
+    async def run(self) -> int:
+        """Add the steps that bring what is lacking."""
+        arrival = self.arrival
+        lacking, packed_bytes = await deferToThread(arrival.lacking)
+        self.descriptionDone = f"{len(lacking)} files are lacking"
+        if not lacking:
+            self.build.addStepsAfterCurrentStep([SaveInterpreter(arrival)])
+            return SUCCESS
+        self.build.addStepsAfterCurrentStep(
+            [
+                StringDownload("\n".join(lacking), workerdest=WANTED_FILE, name="wanted", haltOnFailure=True),
+                ShellCommand(
+                    command=["pybots-worker", "pack", ".", "--cache", CACHE_FOLDER],
+                    name="pack",
+                    timeout=None,
+                    maxTime=PACK_SECONDS,
+                    sigtermTime=30,
+                    haltOnFailure=True,
+                    logEnviron=False,
+                ),
+                upload(PACK_FILE, arrival.incoming / PACK_FILE, packed_bytes),
+                SaveInterpreter(arrival, with_pack=True),
+            ]
+        )
+        return SUCCESS
+
+
 class SaveInterpreter(BuildStep):
-    """Moves an uploaded artifact into the store and saves the interpreter as proven."""
+    """Takes an uploaded pack into the store, and saves the interpreter as proven."""
 
     name = "store"
     haltOnFailure = True
 
-    def __init__(
-        self,
-        sessions: Sessions,
-        store: ArtifactStore,
-        archive: Path,
-        clock: Clock,
-        result: InterpreterResult,
-        **kwargs: Any,
-    ) -> None:
+    def __init__(self, arrival: Arrival, *, with_pack: bool = False, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.sessions = sessions
-        self.store = store
-        self.archive = archive
-        self.clock = clock
-        self.result = result
+        self.arrival = arrival
+        self.with_pack = with_pack
 
     async def run(self) -> int:
-        """Store the file first and the row second: a row never names an artifact that is not there."""
-        await patiently(self._save)
+        """Store and save; ask again where a file was removed since we asked, or the worker left one out."""
+        if self.with_pack:
+            await deferToThread(self.arrival.take_in)
+        try:
+            await patiently(self.arrival.save)
+        except FilesMissing as error:
+            self.arrival.asked += 1
+            if self.arrival.asked >= MAXIMUM_ATTEMPTS:
+                raise
+            self.descriptionDone = str(error)
+            self.build.addStepsAfterCurrentStep([AskForFiles(self.arrival)])
         return SUCCESS
 
-    def _save(self) -> None:
-        assert self.result.artifact is not None
-        self.store.take_in(self.archive, self.result.artifact)
-        with self.sessions.writing() as session:
-            records.finish(session, self.result, self.clock())
-        shutil.rmtree(self.archive.parent, ignore_errors=True)
+
+def forget() -> RemoveDirectory:
+    """Return the step with which the worker lets go of the tree that it kept for us."""
+    # What a build leaves there because it was stopped before this step, the next job removes.
+    return RemoveDirectory(
+        dir=f"{WORK_FOLDER}/{INSTALLED_FOLDER}",
+        name="forget",
+        alwaysRun=True,
+        haltOnFailure=False,
+        flunkOnFailure=False,
+        warnOnFailure=True,
+    )

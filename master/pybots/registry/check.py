@@ -18,6 +18,8 @@ from pybots_worker.contract import ReportFormat
 COMMAND_PLACEHOLDERS = ("python", "source", "report", "deselect")
 INSTALL_PLACEHOLDERS = ("python", "source", "uv")
 ENVIRONMENT_PLACEHOLDERS = ("python", "source", "report")
+SERVICE_PLACEHOLDERS = ("python", "source", "service")
+SERVICE_INSTALL_PLACEHOLDERS = ("python", "source", "service", "uv")
 """What the worker fills in (`pybots_worker.runs.placeholders`; a test holds the two together)."""
 DESELECTED_BY = {
     ReportFormat.JUNIT: ("{deselect}", "add the argument {deselect} to the command"),
@@ -43,6 +45,7 @@ def findings(recipe: Recipe) -> list[Finding]:
         *_source(recipe),
         *_install(recipe),
         *_command(recipe),
+        *_service(recipe),
         *_deselection(recipe),
         *_limits(recipe),
     ]
@@ -118,6 +121,16 @@ def _command(recipe: Recipe) -> Iterator[Finding]:
     directory = PurePosixPath(test.directory)
     if directory.is_absolute() or ".." in directory.parts:
         yield ("test", "directory"), "the directory is outside of the source", "give a path below {source}"
+
+
+def _service(recipe: Recipe) -> Iterator[Finding]:
+    service = recipe.service
+    if service is None:
+        return
+    for index, step in enumerate(service.install):
+        yield from _placeholders(step, ("service", "install", index), SERVICE_INSTALL_PLACEHOLDERS)
+    yield from _placeholders(service.start, ("service", "start"), SERVICE_PLACEHOLDERS)
+    yield from _placeholders(service.ready, ("service", "ready"), SERVICE_PLACEHOLDERS)
 
 
 def _placeholders(command: Sequence[str], path: KeyPath, known: Sequence[str]) -> Iterator[Finding]:

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from pybots.config.problems import inconsistent
-from pybots_worker.contract import Argument, Command, Limits, Line, ReportFormat
+from pybots_worker.contract import Argument, Command, Limits, Line, ReportFormat, Service
 
 ProjectName = Annotated[
     str,
@@ -100,6 +100,28 @@ class TestSection(Section):
     """Environment variables for the suite."""
 
 
+class RunSection(Section):
+    """What the suite may do besides computing."""
+
+    network: bool = False
+    """Whether the suite may use the network; without it, it has the loopback interface alone."""
+
+
+class ServiceSection(Service):
+    """A server that the suite needs beside it, in the same sandbox: started before it, stopped after it."""
+
+    model_config = Section.model_config
+
+    install: Annotated[list[Command], Field(max_length=50)] = []  # noqa: RUF012
+    """Argument lists, run after the project is installed; placeholders {python}, {source}, {service} and {uv}."""
+    start: Command
+    """Starts it, and ends when it does; placeholders {python}, {source} and {service} (a folder of its own)."""
+    ready: Command
+    """Asked again and again; exits with 0 once the suite can begin. Placeholders as in `start`."""
+    seconds: Annotated[float, Field(gt=0, le=1800)] = 60
+    """Longest time from its start until it is ready."""
+
+
 class LimitsSection(Limits):
     """When the suite is stopped, and how much of what it writes is kept."""
 
@@ -115,6 +137,16 @@ class LimitsSection(Limits):
     """The largest report that is read."""
     prepare_seconds: Annotated[float, Field(gt=0, le=21_600)] = 1800
     """Longest time for each step before the suite: fetch, resolve, install."""
+    memory_bytes: Annotated[int, Field(ge=50_000_000, le=64_000_000_000)] = 4_000_000_000
+    """The most memory that all processes use together, files in /dev/shm included."""
+    disk_bytes: Annotated[int, Field(ge=50_000_000, le=100_000_000_000)] = 8_000_000_000
+    """The most that the run's folder and its temporary one hold."""
+    processes: Annotated[int, Field(ge=10, le=20_000)] = 1024
+    """The most processes and threads alive at one time."""
+    open_files: Annotated[int, Field(ge=64, le=100_000)] = 4096
+    """The most files that one process has open."""
+    output_bytes: Annotated[int, Field(ge=100_000, le=100_000_000_000)] = 1_000_000_000
+    """A suite that prints more than this is stopped; of less, `log_bytes` are kept."""
 
 
 class TracksSection(Section):
@@ -146,6 +178,8 @@ class Recipe(Section):
     source: SourceSection
     install: InstallSection = InstallSection()
     test: TestSection
+    run: RunSection = RunSection()
+    service: ServiceSection | None = None
     limits: LimitsSection = LimitsSection()
     tracks: TracksSection = TracksSection()
     deselect: list[Deselected] = []

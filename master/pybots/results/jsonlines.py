@@ -11,12 +11,13 @@ import json
 from collections.abc import Iterator
 from typing import Any, BinaryIO
 
-from pybots.results.gather import Gathering
+from pybots.results.gather import Gathering, LimitReachedError
 from pybots.results.lines import bounded_lines
 from pybots.results.outcome import Failure, Outcome
 
 _VERSION = 1
 _HIGHEST_COUNT = 10_000_000
+_SENSELESS_LINES = 1_000
 _OUTCOMES = {outcome.value: outcome for outcome in Outcome if outcome is not Outcome.ABSENT}
 
 
@@ -40,6 +41,7 @@ def read_json_lines(stream: BinaryIO, gathered: Gathering) -> None:
 
 
 def _objects(stream: BinaryIO, gathered: Gathering) -> Iterator[tuple[int, dict[str, Any]]]:
+    senseless = 0
     for number, line in enumerate(bounded_lines(stream, gathered.limits.line_bytes), start=1):
         try:
             value = json.loads(line.decode("utf-8", "replace"))
@@ -48,8 +50,12 @@ def _objects(stream: BinaryIO, gathered: Gathering) -> Iterator[tuple[int, dict[
             value = None
         if isinstance(value, dict):
             yield number, value
-        else:
-            gathered.problem(f"line {number}: not a JSON object")
+            continue
+        gathered.problem(f"line {number}: not a JSON object")
+        senseless += 1
+        if senseless > _SENSELESS_LINES:
+            msg = f"more than {_SENSELESS_LINES} lines are no JSON objects"
+            raise LimitReachedError(msg)
 
 
 def _read(line: dict[str, Any], gathered: Gathering) -> bool:

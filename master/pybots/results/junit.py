@@ -13,14 +13,17 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import BinaryIO
 from xml.etree.ElementTree import ParseError
+from xml.parsers.expat import ErrorString
 
 from defusedxml.common import DefusedXmlException
 from defusedxml.ElementTree import DefusedXMLParser
 
-from pybots.results.gather import Gathering
+from pybots.results.gather import Gathering, LimitReachedError
+from pybots.results.junit_plain import Feeder, PlainCase
 from pybots.results.outcome import Failure, Outcome
 
 _CHUNK = 65_536
+_CONTROLS = bytes(number for number in range(32) if number not in b"\t\n\r")
 _NOT_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 _DECLARED = re.compile(rb"""^\s*<\?xml[^>]{0,100}encoding\s*=\s*["']([A-Za-z0-9._-]{1,40})["']""")
 _EXCEPTION = re.compile(
@@ -28,37 +31,60 @@ _EXCEPTION = re.compile(
 )
 _OUTCOMES = {"failure": Outcome.FAILED, "error": Outcome.ERROR, "skipped": Outcome.SKIPPED}
 _TEXT_KEPT = 400_000
+_LONGEST_TAG = 1_000_000
+_DEEPEST = 100
+_MOST_NAMES = 1_000
 
 
 def read_junit(stream: BinaryIO, gathered: Gathering) -> None:
     """Read *stream* into *gathered*; what came before an error is kept, and the error is its problem."""
-    parser = DefusedXMLParser(target=_Cases(gathered), forbid_dtd=True)
+    cases = _Cases(gathered)
+    parser = DefusedXMLParser(target=cases, forbid_dtd=True)
+    first = stream.read(_CHUNK)
+    in_utf_8 = _is_utf_8(first)
+    feeder = Feeder(parser.feed, cases if in_utf_8 else None)
     try:
-        for chunk in _well_encoded(stream):
-            parser.feed(chunk)
+        for chunk in _well_encoded(first, stream) if in_utf_8 else _chunks(first, stream):
+            feeder.feed(chunk)
+            # Until a tag ends, the XML parser looks at all of it again for every chunk.
+            if feeder.fed - parser.parser.CurrentByteIndex > _LONGEST_TAG:
+                msg = f"a tag of the report is longer than {_LONGEST_TAG} bytes"
+                raise LimitReachedError(msg)
+        feeder.close()
         parser.close()
     except DefusedXmlException as error:
         gathered.problem(
             f"the report uses {type(error).__name__.removesuffix('Forbidden')}, which is refused"
         )
-    except (ParseError, ValueError, LookupError) as error:
+    except ParseError as error:
+        # Without the place: what was read by pattern the XML parser has not counted.
+        gathered.problem(f"the report is not whole XML: {ErrorString(error.code)}")
+    except (ValueError, LookupError) as error:
         gathered.problem(f"the report is not whole XML: {error}")
 
 
-def _well_encoded(stream: BinaryIO) -> Iterator[bytes]:
-    """Yield *stream* in chunks; in UTF-8, what is not UTF-8 or not allowed in XML is replaced."""
-    chunk = stream.read(_CHUNK)
-    declared = _DECLARED.match(chunk)
-    utf16 = chunk.startswith((codecs.BOM_UTF16_BE, codecs.BOM_UTF16_LE))
-    if utf16 or (declared and declared[1].lower() not in {b"utf-8", b"utf8", b"us-ascii", b"ascii"}):
-        while chunk:
-            yield chunk
-            chunk = stream.read(_CHUNK)
-        return
-    decoder = codecs.getincrementaldecoder("utf-8")("replace")
+def _is_utf_8(first: bytes) -> bool:
+    declared = _DECLARED.match(first)
+    utf16 = first.startswith((codecs.BOM_UTF16_BE, codecs.BOM_UTF16_LE))
+    return not (utf16 or (declared and declared[1].lower() not in {b"utf-8", b"utf8", b"us-ascii", b"ascii"}))
+
+
+def _chunks(chunk: bytes, stream: BinaryIO) -> Iterator[bytes]:
     while chunk:
-        yield _NOT_XML.sub("\ufffd", decoder.decode(chunk)).encode()
+        yield chunk
         chunk = stream.read(_CHUNK)
+
+
+def _well_encoded(first: bytes, stream: BinaryIO) -> Iterator[bytes]:
+    """Yield what is in UTF-8 in chunks; what is not UTF-8, or not allowed in XML, is replaced."""
+    decoder = codecs.getincrementaldecoder("utf-8")("replace")
+    for chunk in _chunks(first, stream):
+        plain = chunk.isascii() and not decoder.getstate()[0]
+        # Quicker than a pattern, and nearly all that there is.
+        if plain and len(chunk.translate(None, _CONTROLS)) == len(chunk):
+            yield chunk
+        else:
+            yield _NOT_XML.sub("\ufffd", decoder.decode(chunk)).encode()
     yield decoder.decode(b"", final=True).encode()
 
 
@@ -69,14 +95,18 @@ class _Cases:
         self._gathered = gathered
         self._pytest = False
         self._case: Mapping[str, str] | None = None
-        self._found: list[tuple[Outcome, Failure]] = []
+        self._found: dict[Outcome, Failure] = {}
         self._child: tuple[str, Mapping[str, str]] | None = None
         self._text: list[str] = []
         self._text_length = 0
         self._root = ""
+        self._open: list[str] = []
+        self._prefixes = _Prefixes()
+        self._names: set[str] = set()
 
     def start(self, tag: str, attributes: Mapping[str, str]) -> None:
         """An element begins."""
+        self._bound(tag, attributes)
         tag = _local(tag)
         if not self._root:
             self._root = tag
@@ -84,10 +114,22 @@ class _Cases:
                 self._gathered.problem(f"the report is not JUnit XML: it begins with <{tag[:40]}>")
         if tag == "testsuite":
             self._pytest = attributes.get("name") == "pytest"
+            self._prefixes = _Prefixes(pytest=self._pytest)
         elif tag == "testcase":
-            self._case, self._found, self._child = attributes, [], None
+            self._case, self._found, self._child = attributes, {}, None
         elif tag in _OUTCOMES and self._case is not None:
             self._child, self._text, self._text_length = (tag, attributes), [], 0
+
+    def _bound(self, tag: str, attributes: Mapping[str, str]) -> None:
+        # The XML parser keeps every name that it met, and a place for every element that is open.
+        self._open.append(_local(tag))
+        self._names.add(tag)
+        self._names.update(attributes)
+        if len(self._open) > _DEEPEST or len(self._names) > _MOST_NAMES:
+            msg = f"the report is nested more than {_DEEPEST} deep"
+            if len(self._names) > _MOST_NAMES:
+                msg = f"the report has more than {_MOST_NAMES} kinds of elements and attributes"
+            raise LimitReachedError(msg)
 
     def data(self, text: str) -> None:
         """Text within an element; only an outcome's is kept."""
@@ -97,9 +139,12 @@ class _Cases:
 
     def end(self, tag: str) -> None:
         """An element ends."""
+        self._open.pop()
         tag = _local(tag)
         if self._child is not None and tag == self._child[0]:
-            self._found.append(_outcome(tag, self._child[1], "".join(self._text)))
+            outcome, failure = _outcome(tag, self._child[1], "".join(self._text))
+            # An error at setup and a failure may stand side by side; ten million of one kind say no more than one.
+            self._found.setdefault(outcome, failure)
             self._child = None
         elif tag == "testcase" and self._case is not None:
             self._ended(self._case)
@@ -108,20 +153,48 @@ class _Cases:
     def close(self) -> None:
         """The document has ended well."""
 
+    def between_cases(self) -> bool:
+        """Say whether a `<testcase>` may come next."""
+        return self._case is None and self._open[-1:] == ["testsuite"]
+
+    def plain(self, cases: list[PlainCase]) -> bool:
+        """Take tests that passed; False, and none taken, where they have to be read one by one."""
+        prefixes = self._prefixes
+        try:
+            seconds = [float(time) for _, _, _, time in cases]
+        except ValueError:
+            return False
+        names = [prefixes[classname, file] + name for classname, name, file, _ in cases]
+        return self._gathered.passed(names, seconds)
+
     def _ended(self, case: Mapping[str, str]) -> None:
         name = _name(case, pytest=self._pytest)
         seconds = _seconds(case.get("time", ""))
         if self._pytest and (case.get("classname"), case.get("name")) == ("pytest", "internal"):
-            text = self._found[0][1].traceback if self._found else ""
+            text = next(iter(self._found.values())).traceback if self._found else ""
             self._gathered.problem(f"pytest had an internal error: {text.strip().rpartition(chr(10))[2]}")
             return
         if not self._found:
             self._gathered.ended(name, Outcome.PASSED, seconds)
-        for outcome, failure in self._found:
+        for outcome, failure in self._found.items():
             if outcome is Outcome.ERROR and _not_collected(case, failure):
                 self._gathered.not_collected(name, failure, outcome, seconds)
             else:
                 self._gathered.ended(name, outcome, seconds, failure)
+
+
+class _Prefixes(dict[tuple[str, str], str]):
+    """What stands before a test's own name, by its class's name and its file."""
+
+    def __init__(self, *, pytest: bool = False) -> None:
+        super().__init__()
+        self._pytest = pytest
+
+    def __missing__(self, key: tuple[str, str]) -> str:
+        classname, file = key
+        prefix = _name({"classname": classname, "name": "", "file": file}, pytest=self._pytest)
+        self[key] = prefix
+        return prefix
 
 
 def _local(tag: str) -> str:

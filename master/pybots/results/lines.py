@@ -4,14 +4,27 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
+from itertools import count
 from typing import BinaryIO
 
 from pybots.results.gather import LimitReachedError
 
+MOST_LINES = 5_000_000
+"""Ten for each test of the largest report. Two hundred megabytes of empty lines would be read for minutes."""
 
-def bounded_lines(stream: BinaryIO, longest: int) -> Iterator[bytes]:
-    """Yield *stream*'s lines; of one longer than *longest* bytes, the beginning and its line end."""
-    while line := stream.readline(longest):
+
+def bounded_lines(stream: BinaryIO, longest: int, most: int = MOST_LINES) -> Iterator[bytes]:
+    """Yield *stream*'s lines; of one longer than *longest* bytes, the beginning and its line end.
+
+    Raises LimitReachedError after *most* lines.
+    """
+    for number in count():
+        line = stream.readline(longest)
+        if not line:
+            return
+        if number >= most:
+            msg = f"the report has more than {most} lines"
+            raise LimitReachedError(msg)
         rest = line
         while len(rest) == longest and not rest.endswith(b"\n"):
             rest = stream.readline(longest)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from operator import itemgetter
 
 from pybots.results.intervals import Seen
-from pybots.results.outcome import BAD, Failure, Report
+from pybots.results.outcome import BAD, Failure, Outcome, Report
 from pybots.results.signature import signature
 
 
@@ -27,27 +28,33 @@ class Observed:
         return self.seen.outcome in BAD
 
 
+PASSED = Observed(Seen(Outcome.PASSED), None, "", "")
+"""What is remembered of every test that passed and said nothing: most of them, so that they share it."""
+
+
 def observed(report: Report) -> dict[str, Observed]:
     """Return what is remembered, by the tests' names.
 
     The signature counts for bad outcomes only: another reason for a skip is not another outcome.
     """
     signatures: dict[Failure, tuple[str, str]] = {}
-    tests = {}
-    for name, result in report.results.items():
+    tests = dict.fromkeys(report.results, PASSED)
+    for result in report.results.values():
+        if result.outcome is Outcome.PASSED and result.failure is None:
+            continue
         digest, signed = _signed(result.failure, signatures)
         seen = Seen(result.outcome, signed if result.outcome in BAD else "")
-        tests[name] = Observed(seen, result.failure, digest, signed)
+        tests[result.name] = Observed(seen, result.failure, digest, signed)
     return tests
 
 
 def outcomes_digest(tests: Mapping[str, Observed]) -> str:
     """Return 64 hexadecimal digits: the same for reports that say the same of the same tests."""
-    digest = hashlib.sha256()
-    for name in sorted(tests):
-        seen = tests[name].seen
-        digest.update(f"{name}\0{seen.outcome.value}\0{seen.signature}\n".encode())
-    return digest.hexdigest()
+    lines = [
+        f"{name}\0passed\0\n" if test is PASSED else f"{name}\0{test.seen.outcome}\0{test.seen.signature}\n"
+        for name, test in sorted(tests.items(), key=itemgetter(0))
+    ]
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
 def failure_digest(failure: Failure) -> str:

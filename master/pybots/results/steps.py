@@ -10,14 +10,15 @@ from typing import Any
 
 from buildbot.process.buildstep import BuildStep
 from buildbot.process.results import FAILURE, SUCCESS, WARNINGS
+from twisted.internet.defer import Deferred, DeferredSemaphore
 
 from pybots.database.engine import Sessions
 from pybots.database.patience import patiently
-from pybots.results.outcome import Report
-from pybots.results.parse import parse_report
-from pybots.results.store import ReceivedRun, ingest
+from pybots.results.store_received import ingest_folder
 from pybots.runs.status import RunStatus
-from pybots_worker.contract import LOG_FILE, REPORT_FILE, RESULT_FILE, ReportFormat, RunResult
+from pybots_worker.contract import ReportFormat
+
+_AT_ONCE = DeferredSemaphore(2)
 
 
 class IngestRun(BuildStep):
@@ -46,26 +47,20 @@ class IngestRun(BuildStep):
 
     async def run(self) -> int:
         """Show the run's status as Buildbot's own colour; the status itself is in the results database."""
-        status = await patiently(self._ingest)
+        # The largest report takes a gigabyte and a minute: however many come together, two are read at a time, and
+        # the threads that everything else needs stay free.
+        status = await _AT_ONCE.run(self._patiently)
         self.descriptionDone = str(status or "ingested before")
         if status in {None, RunStatus.PASSED}:
             return SUCCESS
         return WARNINGS if status is RunStatus.TESTS_FAILED else FAILURE
 
+    def _patiently(self) -> Deferred[RunStatus | None]:
+        return Deferred.fromCoroutine(patiently(self._ingest))
+
     def _ingest(self) -> RunStatus | None:
-        result = RunResult.model_validate_json((self.incoming / RESULT_FILE).read_bytes())
-        received = ReceivedRun(
-            result=result,
-            report=self._report(result),
-            log=(self.incoming / LOG_FILE).read_bytes(),
-            worker=self.carried_out_by,
+        status = ingest_folder(
+            self.sessions, self.key, self.report_format, self.incoming, self.carried_out_by, self.clock()
         )
-        status = ingest(self.sessions, self.key, received, self.clock())
         shutil.rmtree(self.incoming, ignore_errors=True)
         return status
-
-    def _report(self, result: RunResult) -> Report:
-        if not result.report_present:
-            return Report()
-        with (self.incoming / REPORT_FILE).open("rb") as stream:
-            return parse_report(self.report_format, stream)

@@ -7,13 +7,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import exists, select
+from sqlalchemy import ColumnElement, exists, select
 from sqlalchemy.orm import Session
 
 from pybots.database.engine import Sessions
 from pybots.database.tables import EnvironmentRow, ProjectRow, RunLog, RunRow
 from pybots.results.observed import Observed, observed, outcomes_digest
 from pybots.results.outcome import Outcome, Report
+from pybots.results.store_changes import changed_now
 from pybots.results.store_histories import Run, save_histories
 from pybots.results.store_read import FailedTest, OutcomeAt, Span, failures_of_run, history, outcomes_at
 from pybots.results.store_rows import insert_missing, save_failures, save_run_failures, save_tests
@@ -34,9 +35,13 @@ __all__ = [
 ]
 
 
+KEPT_LOG_BYTES = 8_000_000
+"""Compressed; a worker that keeps to its limits sends a quarter of it."""
+
+
 @dataclass(frozen=True, slots=True)
 class ReceivedRun:
-    """What came back from a worker. *log* is zstandard-compressed."""
+    """What came back from a worker. *log* is zstandard-compressed; of one that is too large nothing is kept."""
 
     result: RunResult
     report: Report
@@ -47,14 +52,26 @@ class ReceivedRun:
 def ingest(sessions: Sessions, run_key: str, received: ReceivedRun, now: datetime) -> RunStatus | None:
     """Save all of *received* in one transaction; return how the run ended, or None where it was saved before.
 
-    Raises LookupError where no run has the key, ValueError where the result is another run's.
+    Raises LookupError where no run has the key, ValueError where the result is another run's, or the run was
+    given to another worker meanwhile.
     """
     if received.result.key != run_key:
         msg = f"the result is that of run {received.result.key!r}, not of {run_key!r}"
         raise ValueError(msg)
+    # Before the transaction, which makes every other writer wait: of half a million failures this takes long.
+    tests = observed(received.report)
+    digest = outcomes_digest(tests) if tests else ""
     with sessions.writing() as session:
         run = _unfinished(session, run_key)
-        return None if run is None else _save(session, run, received, now)
+        if run is None:
+            return None
+        if run.worker not in {"", received.worker}:
+            msg = (
+                f"run {run_key!r} was given to {run.worker}: what {received.worker} says of it does not count"
+            )
+            raise ValueError(msg)
+        run.outcomes_digest = digest
+        return _save(session, run, received, tests, now)
 
 
 def record_lost(
@@ -80,15 +97,17 @@ def _unfinished(session: Session, run_key: str) -> RunRow | None:
     return None if run.state == State.FINISHED else run
 
 
-def _save(session: Session, run: RunRow, received: ReceivedRun, now: datetime) -> RunStatus:
+def _save(
+    session: Session, run: RunRow, received: ReceivedRun, tests: Mapping[str, Observed], now: datetime
+) -> RunStatus:
     result, report = received.result, received.report
     specification = RunSpecification.model_validate_json(run.specification)
     conclusion = conclude(result, _summary(specification, report))
-    tests = observed(report)
-    run.outcomes_digest = outcomes_digest(tests) if tests else ""
     run.complete = conclusion.complete
     run.environment_id = _environment(session, result.lock)
-    session.add(RunLog(run_id=run.id, compressed=received.log, truncated=result.log_truncated))
+    too_large = len(received.log) > KEPT_LOG_BYTES
+    log = b"" if too_large else received.log
+    session.add(RunLog(run_id=run.id, compressed=log, truncated=result.log_truncated or too_large))
     _count(run, report, specification)
     _describe(run, received)
     _finish(run, conclusion, now)
@@ -101,37 +120,46 @@ def _save_outcomes(session: Session, run: RunRow, tests: Mapping[str, Observed])
     subject = run.role == Role.SUBJECT
     # One at a time for a project: two runs that came together would both split the same interval.
     session.execute(select(ProjectRow.id).where(ProjectRow.id == run.project_id).with_for_update())
-    if subject and _repeats(session, run):
+    newest = subject and run.complete and bool(run.outcomes_digest) and _newest(session, run)
+    if newest and _repeats(session, run):
         return
+    only = None
+    if newest:
+        tests, gone = changed_now(session, run.project_id, run.track_id, tests)
     kept = tests if subject else {name: test for name, test in tests.items() if test.bad}
     ids = save_tests(session, run.project_id, kept)
     failures = save_failures(session, kept.values())
+    if newest:
+        only = gone.union(ids.values())
     if subject:
         place = Run(run.project_id, run.track_id, run.place, run.complete)
-        save_histories(session, place, {ids[name]: test for name, test in tests.items()}, failures)
+        save_histories(session, place, {ids[name]: test for name, test in tests.items()}, failures, only)
     if not (subject and run.complete):
         save_run_failures(
             session, run.id, {ids[name]: test for name, test in tests.items() if test.bad}, failures
         )
 
 
+def _newest(session: Session, run: RunRow) -> bool:
+    """Say whether none of the project's subject runs on the track stands at the run's place or after it."""
+    return not session.scalar(select(exists().where(*_others(run), RunRow.place >= run.place)))
+
+
 def _repeats(session: Session, run: RunRow) -> bool:
-    """True when the run before this one was complete and said the same, and there is none after."""
-    if not (run.complete and run.outcomes_digest):
-        return False
-    others = (
+    """Say whether the run before this one was complete and said the same."""
+    columns = select(RunRow.complete, RunRow.outcomes_digest)
+    before = session.execute(columns.where(*_others(run)).order_by(RunRow.place.desc()).limit(1)).first()
+    return before is not None and before.complete and before.outcomes_digest == run.outcomes_digest
+
+
+def _others(run: RunRow) -> tuple[ColumnElement[bool], ...]:
+    return (
         RunRow.project_id == run.project_id,
         RunRow.track_id == run.track_id,
         RunRow.role == Role.SUBJECT,
         RunRow.outcomes_digest != "",
         RunRow.id != run.id,
     )
-    if session.scalar(select(exists().where(*others, RunRow.place >= run.place))):
-        return False
-    before = session.execute(
-        select(RunRow.complete, RunRow.outcomes_digest).where(*others).order_by(RunRow.place.desc()).limit(1)
-    ).first()
-    return before is not None and before.complete and before.outcomes_digest == run.outcomes_digest
 
 
 def _summary(specification: RunSpecification, report: Report) -> ReportSummary:
@@ -170,6 +198,7 @@ def _describe(run: RunRow, received: ReceivedRun) -> None:
     result = received.result
     run.worker = received.worker
     run.revision = result.revision
+    run.environment_digest = result.environment_digest or ""
     run.seconds = result.seconds
     run.suite_seconds = result.suite_seconds
     run.phases = json.dumps([phase.model_dump() for phase in result.phases])

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from sqlalchemy import bindparam, delete, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, bindparam, delete, func, insert, or_, select, update
 from sqlalchemy.orm import Session
 
 from pybots.database.tables import FailureRow, IntervalRow, RunRow
@@ -17,6 +17,7 @@ from pybots.results.outcome import BAD, Outcome
 from pybots.runs.status import Role
 
 _CHUNK = 5_000
+_OUTCOMES = {outcome.value: outcome for outcome in Outcome}
 
 
 class Run(NamedTuple):
@@ -67,10 +68,17 @@ class _Changes:
 
 
 def save_histories(
-    session: Session, run: Run, tests: Mapping[int, Observed], failures: Mapping[str, int]
+    session: Session,
+    run: Run,
+    tests: Mapping[int, Observed],
+    failures: Mapping[str, int],
+    only: Collection[int] | None = None,
 ) -> None:
-    """Write the difference that *tests* (by their numbers) make; *failures* maps digests to rows."""
-    kept = _read(session, run)
+    """Write the difference that *tests* (by their numbers) make; *failures* maps digests to rows.
+
+    With *only*, the numbers of the tests that can make one; the others' histories are not looked at.
+    """
+    kept = _read(session, run, only)
     next_place = _next_complete_place(session, run)
     changes = _Changes()
     for number in {**tests, **kept} if run.complete else tests:
@@ -84,7 +92,22 @@ def save_histories(
     _write(session, changes)
 
 
-def _read(session: Session, run: Run) -> dict[int, _Kept]:
+def _read(session: Session, run: Run, only: Collection[int] | None) -> dict[int, _Kept]:
+    kept: defaultdict[int, _Kept] = defaultdict(_Kept)
+    if only is None or len(only) > _CHUNK:
+        numbers = None if only is None else set(only)
+        for test_id, values in _rows(session, run, []):
+            if numbers is None or test_id in numbers:
+                _add(kept[test_id], *values)
+    elif only:
+        for test_id, values in _rows(session, run, [IntervalRow.test_id.in_(only)]):
+            _add(kept[test_id], *values)
+    return dict(kept)
+
+
+def _rows(
+    session: Session, run: Run, where: list[ColumnElement[bool]]
+) -> Iterator[tuple[int, Sequence[Any]]]:
     row = IntervalRow
     query = (
         select(
@@ -98,18 +121,27 @@ def _read(session: Session, run: Run) -> dict[int, _Kept]:
         )
         .outerjoin(FailureRow, FailureRow.id == row.failure_id)
         .where(row.project_id == run.project_id, row.track_id == run.track_id)
-        .where(or_(row.end_place.is_(None), row.end_place >= run.place))
+        .where(or_(row.end_place.is_(None), row.end_place >= run.place), *where)
         .order_by(row.test_id, row.first_place)
     )
-    kept: defaultdict[int, _Kept] = defaultdict(_Kept)
-    for test_id, number, first, end, word, failure_id, signed in session.execute(query):
-        outcome = Outcome(word)
-        seen = Seen(outcome, (signed or "") if outcome in BAD else "")
-        test = kept[test_id]
-        test.history.append(Interval(first, end, seen))
-        test.numbers[first] = number
-        test.failures[seen] = failure_id
-    return dict(kept)
+    for test_id, *values in session.execute(query):
+        yield test_id, values
+
+
+def _add(
+    test: _Kept,
+    number: int,
+    first: int,
+    end: int | None,
+    word: str,
+    failure_id: int | None,
+    signed: str | None,
+) -> None:
+    outcome = _OUTCOMES[word]
+    seen = Seen(outcome, (signed or "") if outcome in BAD else "")
+    test.history.append(Interval(first, end, seen))
+    test.numbers[first] = number
+    test.failures[seen] = failure_id
 
 
 def _next_complete_place(session: Session, run: Run) -> int | None:

@@ -13,7 +13,7 @@ from typing import Any, BinaryIO
 
 from subunit import TestProtocolServer
 
-from pybots.results.gather import Gathering
+from pybots.results.gather import Gathering, LimitReachedError
 from pybots.results.lines import bounded_lines
 from pybots.results.subunit_client import SubunitClient
 
@@ -108,6 +108,8 @@ class _Feed:
     def _pass_on(self, lines: bytes) -> None:
         try:
             self._server.lineReceived(lines)
+        except LimitReachedError:
+            raise
         except Exception as error:  # noqa: BLE001  (python-subunit lets any exception through)
             if self._details is None:
                 self._gathered.problem(f"a line is not subunit: {error!r}")

@@ -16,6 +16,9 @@ _BEFORE_THE_SUITE = {
     Ending.ENVIRONMENT_FAILED: RunStatus.ENVIRONMENT_FAILED,
     Ending.INSTALL_FAILED: RunStatus.INSTALL_FAILED,
     Ending.UNFIT: RunStatus.WORKER_UNFIT,
+    # Of a step before the suite, or of the suite: the detail says which limit, and at what it was met.
+    Ending.MEMORY_LIMIT: RunStatus.MEMORY_LIMIT,
+    Ending.DISK_LIMIT: RunStatus.DISK_LIMIT,
 }
 _LIMITS = {Ending.WALL_LIMIT: "the wall-clock limit", Ending.QUIET_LIMIT: "the inactivity limit"}
 
@@ -62,10 +65,21 @@ def conclude(result: RunResult, summary: ReportSummary) -> Conclusion:
         return _conclusion(_BEFORE_THE_SUITE[result.ending], result.detail)
     if result.ending in _LIMITS:
         stopped = f"stopped at {_LIMITS[result.ending]} after {result.suite_seconds:.0f} s"
-        return _conclusion(RunStatus.TIMED_OUT, f"{stopped}{_while(summary)}")
+        return _noting(result, _conclusion(RunStatus.TIMED_OUT, f"{stopped}{_while(summary)}"))
     if result.ending is Ending.CRASHED:
-        return _conclusion(RunStatus.CRASHED, f"{result.signal or 'ended by a signal'}{_while(summary)}")
-    return _exited(result, summary)
+        crashed = f"{result.signal or 'ended by a signal'}{_while(summary)}"
+        return _noting(result, _conclusion(RunStatus.CRASHED, crashed))
+    return _noting(result, _exited(result, summary))
+
+
+def _noting(result: RunResult, conclusion: Conclusion) -> Conclusion:
+    """Add what the worker saw besides: processes left running, limits met that did not end the suite."""
+    _, _, rest = result.detail.partition("; ")
+    notes = result.detail if result.ending is Ending.EXITED else rest
+    if not notes:
+        return conclusion
+    said = f"{conclusion.detail}; {notes}" if conclusion.detail else notes
+    return conclusion._replace(detail=said[:_DETAIL_LENGTH])
 
 
 def _exited(result: RunResult, summary: ReportSummary) -> Conclusion:

@@ -37,6 +37,8 @@ def specification_for(
         build_isolation=recipe.install.build_isolation,
         environment={**recipe.install.environment, **recipe.test.environment},
         directory=recipe.test.directory,
+        network=recipe.run.network,
+        service=recipe.service,
         command=recipe.test.command,
         report=recipe.test.report,
         deselected=deselected,

@@ -46,6 +46,17 @@ def next_serial(session: Session, project: str, interpreter: InterpreterRow) -> 
     )
 
 
+def seconds_before(session: Session, track_id: int) -> dict[str, float]:
+    """Return by project how long its newest finished subject run took: on the track, or else on any other."""
+    finished = (RunRow.role == "subject", RunRow.state == "finished", RunRow.seconds > 0)
+    known: dict[str, float] = {}
+    for where in (finished, (*finished, RunRow.track_id == track_id)):
+        newest = select(func.max(RunRow.id)).where(*where).group_by(RunRow.project_id)
+        rows = select(ProjectRow.name, RunRow.seconds).join(ProjectRow, ProjectRow.id == RunRow.project_id)
+        known |= {row.name: row.seconds for row in session.execute(rows.where(RunRow.id.in_(newest)))}
+    return known
+
+
 def plan(
     session: Session,
     *,

@@ -7,18 +7,28 @@ from pathlib import Path
 from typing import Any
 
 from buildbot.process.buildstep import BuildStep
-from buildbot.process.results import SUCCESS
+from buildbot.process.remotecommand import RemoteCommand
+from buildbot.process.remotetransfer import FileWriter
+from buildbot.process.results import FAILURE, SUCCESS
 from buildbot.steps.trigger import Trigger
+from pydantic import ValidationError
 from twisted.internet.defer import Deferred
 from twisted.internet.threads import deferToThread
 
-from pybots.interpreters.steps import FINISHED, MAXIMUM_ATTEMPTS, Claim, upload, work
+from pybots.interpreters.steps import (
+    BLOCK_BYTES,
+    FINISHED,
+    MAXIMUM_ATTEMPTS,
+    RESULT_BYTES,
+    Claim,
+    hand_over,
+)
 from pybots.runs import records
 from pybots.runs.records import WantedRun
 from pybots.runs.schedule import virtual_builder
 from pybots_worker.contract import LOG_FILE, REPORT_FILE, RESULT_FILE, RunResult, RunSpecification
 
-LOG_BYTES = 64 << 20
+LOG_BYTES = 16 << 20
 
 
 def run_properties(run: WantedRun) -> dict[str, Any]:
@@ -79,7 +89,7 @@ class CarryOutRun(Claim):
         seconds = limits.wall_seconds + 12 * limits.prepare_seconds
         ingest = self.ingest(claimed, incoming, worker)
         return [
-            *work("run", claimed.model_dump_json(), incoming, seconds),
+            *hand_over("run", claimed.model_dump_json(), incoming, seconds),
             ReceiveRun(incoming, claimed.key, limits.report_bytes, ingest),
         ]
 
@@ -96,8 +106,26 @@ class CarryOutRun(Claim):
         return self.refresh(claimed.specification)
 
 
+def read_result(content: bytes, key: str) -> RunResult:
+    """Return the result in *content*; raises ValueError, in one line, where it is none or another run's."""
+    try:
+        result = RunResult.model_validate_json(content)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(map(str, first["loc"]))
+        msg = f"the worker's result cannot be read: {where + ': ' if where else ''}{first['msg']}"
+        raise ValueError(msg[:300]) from error
+    if result.key != key:
+        msg = f"the worker was asked for {key} and answered for {result.key}"
+        raise ValueError(msg[:300])
+    return result
+
+
 class ReceiveRun(BuildStep):
-    """Reads a worker's result, and adds the steps that bring what lies beside it and ingest all of it."""
+    """Brings a worker's result and what lies beside it, and adds the step that ingests all of it.
+
+    One step for all files: a step costs the master about as much as the rest of what it does here.
+    """
 
     name = "receive"
     haltOnFailure = True
@@ -111,14 +139,42 @@ class ReceiveRun(BuildStep):
 
     async def run(self) -> int:
         """Refuse an answer to another question; ask for the report only where there is one."""
+        self.log_of_commands = await self.addLog("stdio")
+        if not await self._brought(RESULT_FILE, RESULT_BYTES):
+            return FAILURE
         text = await deferToThread((self.incoming / RESULT_FILE).read_bytes)
-        result = RunResult.model_validate_json(text)
-        if result.key != self.key:
-            msg = f"the worker was asked for {self.key} and answered for {result.key}"
-            raise ValueError(msg)
-        steps: list[BuildStep] = []
-        if result.report_present:
-            steps.append(upload(REPORT_FILE, self.incoming / REPORT_FILE, self.report_bytes))
-        steps.append(upload(LOG_FILE, self.incoming / LOG_FILE, LOG_BYTES))
-        self.build.addStepsAfterCurrentStep([*steps, self.ingest])
+        try:
+            result = read_result(text, self.key)
+        except ValueError as error:
+            # It becomes the run's detail, should no other worker do better.
+            self.descriptionDone = str(error)
+            return FAILURE
+        if result.report_present and not await self._brought(REPORT_FILE, self.report_bytes):
+            return FAILURE
+        if not await self._brought(LOG_FILE, LOG_BYTES):
+            return FAILURE
+        self.build.addStepsAfterCurrentStep([self.ingest])
         return SUCCESS
+
+    async def _brought(self, name: str, maximum_bytes: int) -> bool:
+        """Bring one file, as Buildbot's own step does it; False, with a word about it, where that failed."""
+        writer = FileWriter(str(self.incoming / name), maximum_bytes, None)
+        asked = {
+            "workdir": self.workdir,
+            "workersrc": name,
+            "writer": writer,
+            "maxsize": maximum_bytes,
+            "blocksize": BLOCK_BYTES,
+            "keepstamp": False,
+        }
+        command = RemoteCommand("uploadFile", asked, decodeRC={None: SUCCESS, 0: SUCCESS})
+        command.useLog(self.log_of_commands)
+        try:
+            await self.runCommand(command)
+        finally:
+            writer.cancel()
+        if command.results() < FAILURE:
+            return True
+        writer.purge()
+        self.descriptionDone = f"the worker's {name} could not be brought"
+        return False

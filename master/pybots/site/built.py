@@ -45,6 +45,8 @@ def _said(made: Interpreter) -> tuple[Mark, str, str]:
         return word.mark, "built", word.meaning
     if made.state == "finished" and made.status == "inherited":
         return word.mark, f"inherited from {made.inherited_commit[:10] or 'its parent'}", word.meaning
+    if made.state == "finished" and made.status == "worker-unfit":
+        return word.mark, made.detail or word.label, word.meaning
     if made.state == "running":
         return word.mark, "being built", word.meaning
     return word.mark, word.label, word.meaning

@@ -68,6 +68,8 @@ class Run:
     seconds: float
     suite_seconds: float
     counts: Counts
+    environment_digest: str = ""
+    """Of what was really installed, by content, as the worker saw it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +159,10 @@ class InterpreterDetails:
     interpreter: Interpreter
     phases: list[Phase]
     proof: Proof | None
-    archive_bytes: int
+    added_bytes: int
+    """What the store grew by for it, compressed."""
+    removed_at: datetime | None
+    """When its artifact was taken out of the store; a build of the same commit brings it back."""
     tree_bytes: int
     log_tail: str
     runs: list[Run]
@@ -225,6 +230,8 @@ class Worker:
     connected: bool
     changed_at: datetime
     doing: str
+    sandbox: str = ""
+    """Why it takes no project runs, or runs them without a sandbox; empty where it has one."""
 
 
 @dataclass(frozen=True, slots=True)

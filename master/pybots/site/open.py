@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
@@ -41,7 +42,7 @@ def reading(sessions: Sessions, read: Callable[[Session], T]) -> T:
     except SQLAlchemyError as error:
         if _tables_missing(sessions):
             raise NotStartedError from error
-        message = f"the results database cannot be read: {str(error).splitlines()[0]}"
+        message = f"the results database cannot be read: {_why(sessions, error)}"
         raise UnreadableError(message) from error
 
 
@@ -50,6 +51,17 @@ def _file_missing(sessions: Sessions) -> bool:
     if url.get_backend_name() != "sqlite" or url.database in {None, "", ":memory:"}:
         return False
     return not Path(str(url.database)).is_file()
+
+
+def _why(sessions: Sessions, error: SQLAlchemyError) -> str:
+    url = sessions.engine.url
+    folder = Path(str(url.database)).parent
+    if url.get_backend_name() == "sqlite" and not os.access(folder, os.W_OK):
+        # Its log and its locks are files beside it, and once the master is gone nobody else makes them.
+        return (
+            f"this account may not write in {folder}, which reading SQLite takes; let it, or use PostgreSQL"
+        )
+    return str(error).splitlines()[0]
 
 
 def _tables_missing(sessions: Sessions) -> bool:

@@ -140,7 +140,8 @@ def workers(session: Session) -> list[Worker]:
     """Return every worker by name."""
     rows = session.scalars(select(tables.WorkerRow).order_by(tables.WorkerRow.name).limit(1000))
     return [
-        Worker(row.name, row.platform, row.owner, row.connected, row.changed_at, row.doing) for row in rows
+        Worker(row.name, row.platform, row.owner, row.connected, row.changed_at, row.doing, row.sandbox)
+        for row in rows
     ]
 
 

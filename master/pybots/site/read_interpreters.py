@@ -89,7 +89,8 @@ def interpreter_details(session: Session, key: str) -> InterpreterDetails | None
             tables.InterpreterRow.phases,
             tables.InterpreterRow.proof,
             tables.InterpreterRow.log_tail,
-            tables.ArtifactRow.archive_bytes,
+            tables.ArtifactRow.added_bytes,
+            tables.ArtifactRow.removed_at,
             tables.ArtifactRow.tree_bytes,
         )
         .outerjoin(tables.ArtifactRow, tables.ArtifactRow.id == tables.InterpreterRow.artifact_id)
@@ -99,7 +100,8 @@ def interpreter_details(session: Session, key: str) -> InterpreterDetails | None
         interpreter=found[0],
         phases=as_phases(row.phases),
         proof=as_proof(row.proof),
-        archive_bytes=row.archive_bytes or 0,
+        added_bytes=row.added_bytes or 0,
+        removed_at=row.removed_at,
         tree_bytes=row.tree_bytes or 0,
         log_tail=row.log_tail,
         runs=runs(session, tables.RunRow.interpreter_id == found[0].number, limit=200),

@@ -30,7 +30,7 @@ _COUNTS = (
 )
 _PLAIN = (
     *("key", "role", "state", "status", "detail", "worker", "revision", "complete"),
-    *("wanted_at", "started_at", "finished_at", "seconds", "suite_seconds"),
+    *("wanted_at", "started_at", "finished_at", "seconds", "suite_seconds", "environment_digest"),
 )
 
 

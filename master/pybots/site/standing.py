@@ -160,13 +160,16 @@ def _remarks(overview: Overview, grid: Grid, now: datetime) -> list[str]:
     return remarks
 
 
+_NOT_OF_THE_COMMIT = ("inherited", "worker-unfit")
+
+
 def _trunk_remarks(commits: Sequence[Commit]) -> list[str]:
     """Return a sentence for each branch whose newest finished interpreter needs somebody to act."""
     remarks: list[str] = []
     seen: set[str] = set()
     for commit in commits:
         for made in commit.interpreters:
-            if made.track.name in seen or made.state != "finished" or made.status == "inherited":
+            if made.track.name in seen or made.state != "finished" or made.status in _NOT_OF_THE_COMMIT:
                 continue
             seen.add(made.track.name)
             word = of_interpreter(made.state, made.status)

@@ -107,6 +107,11 @@ _INTERPRETERS = {
     "compile-failed": Word("compile failed", Mark.ACT, "It does not compile, not even from a clean tree."),
     "install-failed": Word("install failed", Mark.ACT, "make install ended with an error."),
     "prove-failed": Word("prove failed", Mark.ACT, "It was installed, but does not do what it should."),
+    "worker-unfit": Word(
+        "not built here",
+        Mark.FARM,
+        "The worker lacks what this variant is built with. This says nothing about the commit.",
+    ),
     "worker-lost": Word(
         "worker lost", Mark.FARM, "The worker went away. This says nothing about the commit."
     ),

@@ -13,22 +13,24 @@ from pybots_worker.contract import (
     InterpreterStatus,
     Proof,
 )
-from pybots_worker.interpreters import install, source
+from pybots_worker.interpreters import install, jit, source
 from pybots_worker.interpreters.folders import remove_tree
+from pybots_worker.interpreters.link import link_tree
 from pybots_worker.interpreters.machine import Fault, MachineError
-from pybots_worker.interpreters.pack import ARCHIVE_NAME, pack_tree
-from pybots_worker.interpreters.phases import CommandError, PhaseFailedError, Phases
-from pybots_worker.interpreters.plan import Built, Plan, Seen, Wanted, plan_build
+from pybots_worker.interpreters.manifest import describe_tree
+from pybots_worker.interpreters.pack import PackError, forget_packed, lay_out_packed, pack_tree
+from pybots_worker.interpreters.phases import CommandError, Commands, PhaseFailedError, Phases
+from pybots_worker.interpreters.plan import Built, Plan, Seen, Wanted, Way, plan_build
 from pybots_worker.interpreters.prove import prove_interpreter
-from pybots_worker.interpreters.toolchain import Toolchain, find_toolchain
+from pybots_worker.interpreters.replace import replace_files
+from pybots_worker.interpreters.toolchain import Toolchain, ask_version, find_toolchain
 from pybots_worker.interpreters.tree import Tree, claim_tree
-from pybots_worker.interpreters.unpack import ArchiveRejectedError, unpack_artifact
 
 
 def build_interpreter(
     specification: InterpreterSpecification, *, trees: Path, output: Path, cache: Path, echo: bool = True
 ) -> InterpreterResult:
-    """Make the interpreter that is asked for; a proven one is packed in `output`/artifact.tar.zst.
+    """Make the interpreter that is asked for; a proven one is packed in `output` (`pack.pack_tree`).
 
     What the commands print goes to our standard output, too, unless `echo` is off. Raises TreeBusyError where another
     process holds the tree, and OSError where this machine or the git server is at fault (the disk is full, memory is
@@ -43,6 +45,9 @@ def build_interpreter(
         phases.require_place()
         making = _Making(specification, tree, output, toolchain, phases)
         return making.make(started)
+
+
+_CLEAN = Plan(Way.CLEAN, "what was made on top of the last build failed")
 
 
 @dataclass(slots=True)
@@ -63,7 +68,7 @@ class _Making:
             artifact = self._build(self._fetch())
         except PhaseFailedError as failure:
             status, detail, log_tail = failure.status, failure.detail, failure.log_tail
-            (self.output / ARCHIVE_NAME).unlink(missing_ok=True)
+            forget_packed(self.output)
         return InterpreterResult(
             key=self.specification.key,
             status=status,
@@ -79,7 +84,7 @@ class _Making:
 
     def _wanted(self) -> Wanted:
         arguments = (*install.CONFIGURE, *self.specification.configure)
-        return Wanted(self.specification.commit, arguments, self.toolchain.compiler)
+        return Wanted(self.specification.commit, arguments, self.toolchain.compiler, install.method())
 
     def _fetch(self) -> Plan:
         """Bring the commit, and decide how much of the last build can be used."""
@@ -89,39 +94,75 @@ class _Making:
             anew = source.bring_commit(commands, tree, self.specification.git, commit)
         changed = None if anew or not last else source.changed_paths(tree, last.wanted.commit, commit)
         youngest, after = source.youngest_date(tree), time.time()
-        return plan_build(last, self._wanted(), Seen(changed, before, after, youngest))
+        seen = Seen(
+            changed, before, after, youngest, install.find_layout(tree), self._installed() if last else ""
+        )
+        return plan_build(last, self._wanted(), seen)
+
+    def _installed(self) -> str:
+        """The digest of the installed tree that was kept; empty where there is none that can be described."""
+        prefix = install.installed_prefix(self.tree.staging)
+        try:
+            return describe_tree(prefix).digest() if prefix.is_dir() else ""
+        except ValueError:
+            return ""
 
     def _build(self, plan: Plan) -> Artifact:
+        self._require_tools()
         try:
             return self._fall_back(plan)
         except MachineError as error:
             if error.fault is not Fault.CCACHE:
                 raise
         self.phases.environment = self.toolchain.without_ccache()
-        return self._attempt(Plan.CLEAN)  # what was made with a failing ccache may be incomplete
+        return self._attempt(_CLEAN)  # what was made with a failing ccache may be incomplete
+
+    def _require_tools(self) -> None:
+        """What this machine lacks for a variant is said before anything is built, and is no commit's fault."""
+        environment = self.phases.environment
+        lacking = jit.what_is_lacking(
+            self.tree.source, self.specification.configure, lambda program: ask_version(program, environment)
+        )
+        if lacking:
+            raise PhaseFailedError(InterpreterStatus.UNFIT, f"not built here: {lacking}", "")
 
     def _fall_back(self, plan: Plan) -> Artifact:
         try:
             return self._attempt(plan)
         except PhaseFailedError:
-            if plan is Plan.CLEAN:
+            if plan.way is Way.CLEAN:
                 raise
         self.fell_back = True
-        return self._attempt(Plan.CLEAN)
+        return self._attempt(_CLEAN)
 
     def _attempt(self, plan: Plan) -> Artifact:
-        self.clean = plan is Plan.CLEAN
+        self.clean = plan.way is Way.CLEAN
         self.tree.forget_built()
+        library_only = plan.way in {Way.NOTHING, Way.REPLACE}
+        prefix = self._replace(plan) if library_only else self._make_and_install(plan)
+        artifact = self._pack(prefix)
+        self._prove(prefix, artifact, library_only=library_only)
+        self.tree.save_built(Built(self._wanted(), time.time(), artifact.digest))
+        return artifact
+
+    def _replace(self, plan: Plan) -> Path:
+        prefix = install.installed_prefix(self.tree.staging)
+        with self.phases.phase("replace", InterpreterStatus.INSTALL_FAILED) as commands:
+            commands.say(f"{plan.way.value}: {plan.reason}")
+            if plan.way is Way.REPLACE:
+                library = install.find_library(prefix)
+                replace_files(commands, self.tree.source, library, plan.files, self.tree.temporary)
+        return prefix
+
+    def _make_and_install(self, plan: Plan) -> Path:
         if self.clean:
             self._configure()
+        tree = self.tree
         with self.phases.phase("compile", InterpreterStatus.COMPILE_FAILED) as commands:
-            install.compile_all(commands, self.tree.source)
+            commands.say(f"{plan.way.value}: {plan.reason}")
+            install.compile_all(commands, tree.source)
         with self.phases.phase("install", InterpreterStatus.INSTALL_FAILED) as commands:
-            prefix = install.install(commands, self.tree.source, self.tree.staging)
-        artifact = self._pack(prefix)
-        self._prove(artifact)
-        self.tree.save_built(Built(self._wanted(), time.time()))
-        return artifact
+            return install.install(commands, tree.source, tree.staging, tree.temporary)
 
     def _configure(self) -> None:
         log = self.tree.source / "config.log"
@@ -137,23 +178,34 @@ class _Making:
             except ValueError as error:
                 raise CommandError(str(error)) from error
 
-    def _prove(self, artifact: Artifact) -> None:
-        """Prove what was packed, at a path that did not exist, with source and staging out of reach."""
+    def _prove(self, prefix: Path, artifact: Artifact, *, library_only: bool) -> None:
+        """Prove it at a path that did not exist, with source and staging out of reach.
+
+        What was made by make is proven as it was packed. Where files of the library were replaced, writing 80 MB anew
+        would take longer than all else together.
+        """
         with self.phases.phase("prove", InterpreterStatus.PROVE_FAILED) as commands:
             try:
-                unpack_artifact(self.output / ARCHIVE_NAME, artifact.digest, self.tree.proof)
-                with self.tree.out_of_reach():
-                    python = self.tree.proof / "bin" / "python3"
-                    self.proof, wrong = prove_interpreter(
-                        python,
-                        self.phases.environment,
-                        commands.log,
-                        self.specification.step_seconds,
-                        self.tree.proof_work,
-                    )
-            except ArchiveRejectedError as error:
-                wrong = f"what was packed cannot be unpacked: {error}"
+                if library_only:
+                    link_tree(prefix, self.tree.proof)
+                else:
+                    lay_out_packed(self.output, artifact, self.tree.proof)
+                wrong = self._prove_there(commands, library_only=library_only)
+            except PackError as error:
+                wrong = f"what was packed cannot be laid out: {error}"
             finally:
                 remove_tree(self.tree.proof)
             if wrong:
                 raise CommandError(wrong)
+
+    def _prove_there(self, commands: Commands, *, library_only: bool) -> str:
+        with self.tree.out_of_reach():
+            self.proof, wrong = prove_interpreter(
+                self.tree.proof / "bin" / "python3",
+                self.phases.environment,
+                commands.log,
+                self.specification.step_seconds,
+                self.tree.proof_work,
+                library_only=library_only,
+            )
+        return wrong

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import hashlib
 import os
 import re
 import time
@@ -12,21 +11,22 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
-import httpx
-
 from pybots_worker.contract import StoredInterpreter
+from pybots_worker.interpreters.download import DOWNLOAD_SECONDS, Download, DownloadError
+from pybots_worker.interpreters.file_cache import LIMIT_BYTES, FileCache
 from pybots_worker.interpreters.folders import finish_removals, remove_tree
+from pybots_worker.interpreters.lay_out import lay_out
 from pybots_worker.interpreters.prove import prove_interpreter
 from pybots_worker.interpreters.toolchain import build_environment
-from pybots_worker.interpreters.unpack import ArchiveRejectedError, unpack_artifact
 from pybots_worker.processes import BoundedLog
 
+__all__ = ["DownloadError", "UnfitError", "fetch_interpreter"]
+
 KEPT = 10
-"""How many unpacked interpreters stay, besides those that are in use."""
-MAXIMUM_ARCHIVE_BYTES = 2 << 30
-DOWNLOAD_SECONDS = 1800.0
+"""How many interpreters stay laid out, besides those that are in use."""
+FILES_FOLDER = "interpreter-files"
+ATTEMPTS = 3
 PROOF_SECONDS = 300.0
-_TIMEOUT = httpx.Timeout(60.0, connect=20.0)
 _POLL_SECONDS = 0.1
 _WORK_SUFFIX = ".preparing"
 _DIGEST = re.compile(r"[0-9a-f]{64}")
@@ -39,12 +39,8 @@ class UnfitError(Exception):
     """This machine cannot run the interpreter, and that is nobody's regression; the text says why."""
 
 
-class DownloadError(Exception):
-    """The artifact could not be fetched, or is not the one that was asked for; the text says why."""
-
-
 def fetch_interpreter(interpreter: StoredInterpreter, cache: Path, *, kept: int = KEPT) -> Path:
-    """Return the folder of an unpacked interpreter (`bin/python3` in it); it stays until this process ends.
+    """Return the folder of an interpreter (`bin/python3` in it), read-only; it stays until this process ends.
 
     Any number of processes may ask at once. Raises DownloadError, UnfitError, OSError.
     """
@@ -76,7 +72,7 @@ def _proven_path(place: Path) -> Path:
 
 
 def _work_path(place: Path) -> Path:
-    """Where it is fetched, unpacked and proven, by who holds its lock alone."""
+    """Where it is laid out and proven, by who holds its lock alone."""
     return place.with_name(f"{place.name}{_WORK_SUFFIX}")
 
 
@@ -113,7 +109,7 @@ def _wait(lock: IO[str], kind: int, place: Path) -> None:
 
 
 def _prepare(interpreter: StoredInterpreter, place: Path) -> None:
-    """Download, unpack and prove, each unless it is done; we hold the interpreter alone."""
+    """Download, lay out and prove, each unless it is done; we hold the interpreter alone."""
     work = _work_path(place)
     remove_tree(work)
     work.mkdir()
@@ -127,35 +123,22 @@ def _prepare(interpreter: StoredInterpreter, place: Path) -> None:
 
 
 def _fetch(interpreter: StoredInterpreter, place: Path, work: Path) -> None:
-    archive = work / "archive"
-    with archive.open("wb") as target:
-        _download(interpreter, target)
-    try:
-        unpack_artifact(archive, interpreter.digest, place, work=work)
-    except ArchiveRejectedError as error:
-        msg = f"the artifact from {interpreter.url} was rejected: {error}"
-        raise DownloadError(msg) from error
-
-
-def _download(interpreter: StoredInterpreter, target: IO[bytes]) -> None:
-    digest, size, deadline = hashlib.sha256(), 0, time.monotonic() + DOWNLOAD_SECONDS
-    try:
-        with httpx.stream("GET", interpreter.url, timeout=_TIMEOUT, follow_redirects=True) as response:
-            response.raise_for_status()
-            for chunk in response.iter_raw(1 << 20):
-                size += len(chunk)
-                if size > MAXIMUM_ARCHIVE_BYTES or time.monotonic() > deadline:
-                    msg = f"{interpreter.url} sends more than {MAXIMUM_ARCHIVE_BYTES} bytes, or too slowly"
-                    raise DownloadError(msg)
-                digest.update(chunk)
-                target.write(chunk)
-    except (httpx.HTTPError, httpx.InvalidURL) as error:
-        msg = f"{interpreter.url} cannot be fetched: {type(error).__name__}: {error}"
-        raise DownloadError(msg) from error
-    target.flush()
-    if digest.hexdigest() != interpreter.archive_sha256:
-        msg = f"{interpreter.url} has sha256 {digest.hexdigest()}, not {interpreter.archive_sha256}"
+    """Fetch what this machine lacks of it, and lay it out; a file of ours that is broken is fetched anew."""
+    files = FileCache(place.parent.with_name(FILES_FOLDER))
+    download = Download(interpreter)
+    manifest = download.manifest()
+    sizes = manifest.sizes()
+    for _ in range(ATTEMPTS):
+        lacking = files.lacking(sizes)
+        if lacking:
+            download.files({digest: sizes[digest] for digest in lacking}, files)
+        missing = lay_out(manifest, files.bring, place, work=work)
+        if not missing:
+            break
+    else:
+        msg = f"{missing[0].path} of {interpreter.digest[:12]} is not there after {ATTEMPTS} downloads"
         raise DownloadError(msg)
+    files.remove_oldest(LIMIT_BYTES, time.time())
 
 
 def _prove_imports(place: Path, work: Path) -> None:

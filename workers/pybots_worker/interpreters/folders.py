@@ -32,7 +32,7 @@ def finish_removals(folder: Path) -> None:
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Delete what a killed `remove_tree` or `unpack_artifact` left; only while nobody else works in this folder."""
+    """Delete what a killed `remove_tree` or `lay_out` left; only while nobody else works in this folder."""
     finish_removals(folder)
     for beside in folder.glob(f"{UNPACKING_PREFIX}*"):
         remove_tree(beside)

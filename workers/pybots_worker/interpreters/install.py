@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
-import stat
 from collections.abc import Sequence
 from pathlib import Path
 
+from pybots_worker.interpreters import byte_compile, hide, library
+from pybots_worker.interpreters.byte_compile import NO_CACHE, PREFIX, compile_library, processors
 from pybots_worker.interpreters.folders import remove_tree
+from pybots_worker.interpreters.hide import hide_tree
+from pybots_worker.interpreters.library import TEST_FILES_KEPT, TEST_FOLDERS_KEPT, Layout, read_layout
 from pybots_worker.interpreters.phases import CommandError, Commands
 
-PREFIX = "/opt/pybots-interpreter"
-"""Where every interpreter believes to be installed; nothing is ever there."""
-SOURCE = "/pybots/source"
-"""Where every interpreter says that it was built: the same for every worker and every tree."""
 CONFIGURE = (f"--prefix={PREFIX}", "--with-ensurepip=install", "--without-static-libpython")
 """Static libraries are 70 MB that only programs which embed Python use."""
-_TESTS_KEPT = ("__init__.py", "support")
-"""Of Lib/test: what projects import. The rest is a third of the installed tree, and most of the time to install it."""
-_NOT_COMPILED = r"[/\\](test|tests|idlelib|turtledemo|lib2to3|site-packages)[/\\]|bad_coding|badsyntax"
+_SEED = {"PYTHONHASHSEED": "0"}
+# What is frozen into the binary must not depend on whether the modules that do so have been compiled before.
+_UNCACHED = {**_SEED, "PYTHONDONTWRITEBYTECODE": "1", "PYTHONPYCACHEPREFIX": NO_CACHE}
+
+
+def method() -> str:
+    """Return the digest of the code that decides what an installed tree looks like."""
+    files = [
+        *map(Path, (__file__, byte_compile.__file__, hide.__file__, library.__file__)),
+        byte_compile.SCRIPT,
+    ]
+    return hashlib.sha256(b"\0".join(file.read_bytes() for file in files)).hexdigest()
 
 
 def configure(commands: Commands, source: Path, arguments: Sequence[str]) -> None:
@@ -29,47 +38,49 @@ def configure(commands: Commands, source: Path, arguments: Sequence[str]) -> Non
 
 def compile_all(commands: Commands, source: Path) -> None:
     """Run make. Raises CommandError."""
-    commands.run([*_make(source), f"-j{_processors()}"], source)
+    commands.run([*_make(source), f"-j{processors()}"], source, environment=_UNCACHED)
 
 
-def install(commands: Commands, source: Path, staging: Path) -> Path:
-    """Run make install into an empty `staging`; returns the installed prefix there. Raises CommandError."""
+def install(commands: Commands, source: Path, staging: Path, work: Path) -> Path:
+    """Run make install into an empty `staging`; returns the installed prefix there.
+
+    `work` is a folder for what is in the way elsewhere. Raises CommandError.
+    """
     remove_tree(staging)
-    # `compileall --help` compiles nothing: that is done below, in an order and a form that never change.
-    fast = ["COMPILEALL_OPTS=--help", "TESTSUBDIRS=test/support"]
-    commands.run([*_make(source), "install", f"DESTDIR={staging}", *fast], source)
-    prefix = staging / PREFIX.lstrip("/")
-    library = _library(prefix)
-    _keep_test_support(source, library)
+    # `compileall --help` compiles nothing: that is done below, in a form that never changes.
+    fast = ["COMPILEALL_OPTS=--help", f"TESTSUBDIRS={' '.join(TEST_FOLDERS_KEPT)}"]
+    commands.run([*_make(source), "install", f"DESTDIR={staging}", *fast], source, environment=_SEED)
+    prefix = installed_prefix(staging)
+    standard = find_library(prefix)
+    _keep_test_support(source, standard)
     for folder in sorted(prefix.rglob("__pycache__")):
         shutil.rmtree(folder)
+    _remove_empty_folders(prefix)
     hide_tree(commands, prefix, source)
-    _compile_library(commands, prefix, library)
+    compile_library(commands, standard, work)
     return prefix
 
 
-def hide_tree(commands: Commands, prefix: Path, source: Path) -> None:
-    """Have no installed text name the tree, which is another one on each worker; what else names it is logged.
-
-    Only before the byte-compiling: it writes sources. Raises OSError.
-    """
-    tree, wanted = os.fsencode(source), SOURCE.encode()
-    for path in sorted(path for path in prefix.rglob("*") if path.is_file() and not path.is_symlink()):
-        content = path.read_bytes()
-        if tree not in content:
-            continue
-        if b"\0" in content:
-            commands.say(f"{path.relative_to(prefix)} names {source}: its digest differs from tree to tree.")
-        else:
-            _write(path, content.replace(tree, wanted))
+def installed_prefix(staging: Path) -> Path:
+    """Return where in `staging` the interpreter is."""
+    return staging / PREFIX.lstrip("/")
 
 
-def _write(path: Path, content: bytes) -> None:
-    """Write what may be read-only, as libraries are; its mode stays."""
-    mode = path.stat().st_mode
-    path.chmod(mode | stat.S_IWUSR)
-    path.write_bytes(content)
-    path.chmod(mode)
+def find_library(prefix: Path) -> Path:
+    """Return the folder of the installed standard library. Raises CommandError where there is none."""
+    found = sorted(path.parent for path in prefix.glob("lib/python3.*/os.py"))
+    if len(found) != 1 or not (prefix / "bin" / "python3").exists():
+        msg = f"make install left no bin/python3, or no standard library, in {prefix}"
+        raise CommandError(msg)
+    return found[0]
+
+
+def find_layout(source: Path) -> Layout | None:
+    """Return what the Makefile of a configured tree says of Lib/; None where there is none that we understand."""
+    try:
+        return read_layout((source / "Makefile").read_text("utf-8", "surrogateescape"))
+    except OSError:
+        return None
 
 
 def _make(source: Path) -> list[str]:
@@ -81,38 +92,21 @@ def _make(source: Path) -> list[str]:
     ]
 
 
-def _processors() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _library(prefix: Path) -> Path:
-    found = sorted(path.parent for path in prefix.glob("lib/python3.*/os.py"))
-    if len(found) != 1 or not (prefix / "bin" / "python3").exists():
-        msg = f"make install left no bin/python3, or no standard library, in {prefix}"
-        raise CommandError(msg)
-    return found[0]
-
-
-def _keep_test_support(source: Path, library: Path) -> None:
-    tests = library / "test"
+def _keep_test_support(source: Path, standard: Path) -> None:
+    tests = standard / "test"
     if not tests.is_dir():
         return
+    kept = {path.split("/")[1] for path in (*TEST_FILES_KEPT, *TEST_FOLDERS_KEPT)}
     for path in tests.iterdir():
-        if path.name not in _TESTS_KEPT:
+        if path.name not in kept:
             shutil.rmtree(path) if path.is_dir() else path.unlink()
-    package = source / "Lib" / "test" / "__init__.py"
-    if package.is_file():
-        shutil.copyfile(package, tests / "__init__.py")
+    for name in TEST_FILES_KEPT:
+        if (source / "Lib" / name).is_file():
+            shutil.copyfile(source / "Lib" / name, standard / name)
 
 
-def _compile_library(commands: Commands, prefix: Path, library: Path) -> None:
-    """Byte-compile in one process: with two, marshal's references differ between builds."""
-    installed_at = f"{PREFIX}/lib/{library.name}"
-    how = ["--invalidation-mode", "unchecked-hash", "-d", installed_at, "-x", _NOT_COMPILED]
-    python = str(prefix / "bin" / "python3")
-    libraries = {"PYTHONHASHSEED": "0", "LD_LIBRARY_PATH": str(prefix / "lib")}
-    commands.run(
-        [python, "-E", "-s", "-m", "compileall", "-q", "-f", *how, str(library)],
-        prefix,
-        environment=libraries,
-    )
+def _remove_empty_folders(prefix: Path) -> None:
+    """What was deleted in a commit may have left a folder in the source, which make then installs."""
+    for folder, _folders, _files in os.walk(prefix, topdown=False):
+        if not os.listdir(folder):  # noqa: PTH208
+            Path(folder).rmdir()

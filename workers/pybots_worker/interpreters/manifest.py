@@ -9,15 +9,19 @@ import stat
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Literal
 
-from pydantic import Field
+import zstandard
+from pydantic import Field, ValidationError
 
 from pybots_worker.contract import Sha256, Shape
 
-MANIFEST_NAME = "manifest.json"
-TREE_PREFIX = "tree/"
-MAXIMUM_ENTRIES = 100_000
-MAXIMUM_MANIFEST_BYTES = 64 << 20
-MAXIMUM_TREE_BYTES = 4 << 30
+MAXIMUM_ENTRIES = 50_000
+"""CPython with all of its tests has 6000."""
+MAXIMUM_MANIFEST_BYTES = 16 << 20
+MAXIMUM_NAME_BYTES = 255
+MAXIMUM_TREE_BYTES = 2 << 30
+MAXIMUM_WINDOW_BYTES = 32 << 20
+"""What decompressing a stranger's data may take of memory."""
+_LEVEL = 9
 _CHUNK_BYTES = 1 << 20
 
 RelativePath = Annotated[str, Field(min_length=1, max_length=1000)]
@@ -51,6 +55,10 @@ class FolderEntry(Shape):
 Entry = Annotated[FileEntry | LinkEntry | FolderEntry, Field(discriminator="kind")]
 
 
+class ManifestRejectedError(Exception):
+    """This is not the manifest that it should be, or not one to lay a tree out by; the text says why."""
+
+
 class Manifest(Shape):
     """The entries of a tree, sorted by path."""
 
@@ -67,7 +75,54 @@ class Manifest(Shape):
 
     def tree_bytes(self) -> int:
         """Return what the files take together."""
-        return sum(entry.size for entry in self.entries if isinstance(entry, FileEntry))
+        return sum(entry.size for entry in self.files())
+
+    def files(self) -> list[FileEntry]:
+        """Return the regular files."""
+        return [entry for entry in self.entries if isinstance(entry, FileEntry)]
+
+    def sizes(self) -> dict[str, int]:
+        """Return the size in bytes of each distinct content, by sha256."""
+        return {entry.sha256: entry.size for entry in self.files()}
+
+    def compressed(self) -> bytes:
+        """Return the manifest as it is sent and stored; `read_manifest` reads it."""
+        return zstandard.compress(self.canonical(), _LEVEL)
+
+
+def read_manifest(compressed: bytes, digest: str) -> Manifest:
+    """Return the manifest *digest*, which a stranger may have written: bounded, checked, in its one form.
+
+    Raises ManifestRejectedError.
+    """
+    data = _decompress(compressed)
+    if (found := hashlib.sha256(data).hexdigest()) != digest:
+        msg = f"the manifest's digest is {found}, not {digest}"
+        raise ManifestRejectedError(msg)
+    try:
+        manifest = Manifest.model_validate_json(data)
+    except ValidationError as error:
+        msg = f"the manifest cannot be read: {error.errors()[0]['msg']}"
+        raise ManifestRejectedError(msg) from error
+    if problem := find_problem(manifest):
+        raise ManifestRejectedError(problem)
+    if manifest.canonical() != data:
+        msg = "the manifest is not written in its one form"
+        raise ManifestRejectedError(msg)
+    return manifest
+
+
+def _decompress(compressed: bytes) -> bytes:
+    reader = zstandard.ZstdDecompressor(max_window_size=MAXIMUM_WINDOW_BYTES).stream_reader(compressed)
+    try:
+        data: bytes = reader.read(MAXIMUM_MANIFEST_BYTES + 1)
+    except zstandard.ZstdError as error:
+        msg = f"the manifest is not compressed by zstd: {error}"
+        raise ManifestRejectedError(msg) from error
+    if len(data) > MAXIMUM_MANIFEST_BYTES:
+        msg = f"the manifest is larger than {MAXIMUM_MANIFEST_BYTES} bytes"
+        raise ManifestRejectedError(msg)
+    return data
 
 
 def describe_tree(tree: Path) -> Manifest:
@@ -87,6 +142,7 @@ def describe_tree(tree: Path) -> Manifest:
 def find_problem(manifest: Manifest) -> str:
     """Say why a manifest must not be unpacked; empty where it may be."""
     kinds: dict[str, str] = {}
+    sizes: dict[str, int] = {}
     for entry in manifest.entries:
         parent = entry.path.rpartition("/")[0]
         if not _is_plain(entry.path):
@@ -97,6 +153,8 @@ def find_problem(manifest: Manifest) -> str:
             return f"{entry.path} is not in a folder of this tree"
         if isinstance(entry, LinkEntry) and not _stays_inside(entry):
             return f"{entry.path} is a link to {entry.target!r}, outside of this tree"
+        if isinstance(entry, FileEntry) and sizes.setdefault(entry.sha256, entry.size) != entry.size:
+            return f"{entry.path} has another size than another file with the same digest"
         kinds[entry.path] = entry.kind
     if manifest.tree_bytes() > MAXIMUM_TREE_BYTES:
         return f"the files take more than {MAXIMUM_TREE_BYTES} bytes"
@@ -105,7 +163,9 @@ def find_problem(manifest: Manifest) -> str:
 
 def _is_plain(path: str) -> bool:
     parts = path.split("/")
-    return not any(part in {"", ".", ".."} for part in parts) and "\0" not in path and "\\" not in path
+    if any(part in {"", ".", ".."} or len(part.encode()) > MAXIMUM_NAME_BYTES for part in parts):
+        return False
+    return "\0" not in path and "\\" not in path
 
 
 def _stays_inside(link: LinkEntry) -> bool:

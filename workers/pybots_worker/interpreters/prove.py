@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -43,34 +44,43 @@ def prove_interpreter(
     folder: Path,
     *,
     quick: bool = False,
+    library_only: bool = False,
 ) -> tuple[Proof | None, str]:
-    """Run the proof (with `quick`, only its imports) and return it with what is wrong; empty for a good one.
+    """Run the proof and return it with what is wrong; empty for a good one.
 
+    With `quick`, only its imports. With `library_only` it needs no compiler, and is for an interpreter of which nothing
+    but files of the library differs from one that was proven: what it leaves out, and why, is said in the script.
     It works in `folder`, which must not exist and is removed. Raises OSError where this machine cannot run programs.
     """
     folder.mkdir()
+    work = folder / "work"
+    work.mkdir()
     try:
-        return _prove(python, environment, log, wall_seconds, folder, quick=quick)
+        how = ["--quick"] if quick else ["--library", str(work)] if library_only else [str(work)]
+        return _prove(python, how, environment, log, wall_seconds, folder)
     finally:
         remove_tree(folder)
 
 
 def _prove(
     python: Path,
+    how: Sequence[str],
     environment: Mapping[str, str],
     log: BoundedLog,
     wall_seconds: float,
     folder: Path,
-    *,
-    quick: bool,
 ) -> tuple[Proof | None, str]:
     output, work = folder / "proof.json", folder / "work"
-    work.mkdir()
     try:
         finished = run_limited(
-            [str(python), "-I", "-B", str(_SCRIPT), "--quick" if quick else str(work)],
+            [str(python), "-I", "-B", str(_SCRIPT), *how],
             cwd=work,
-            environment={**environment, "HOME": str(work), "TMPDIR": str(work)},
+            environment={
+                **environment,
+                "HOME": str(work),
+                "TMPDIR": str(work),
+                "PIP_CONFIG_FILE": os.devnull,
+            },
             log=log,
             wall_seconds=wall_seconds,
             stdout_to=output,

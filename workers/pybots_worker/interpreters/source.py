@@ -9,6 +9,7 @@ from pathlib import Path
 
 from pybots_worker.interpreters.folders import remove_tree
 from pybots_worker.interpreters.phases import CommandError, Commands
+from pybots_worker.interpreters.plan import Changed
 
 _GIT = (
     "git",
@@ -17,6 +18,7 @@ _GIT = (
     *("-c", "http.lowSpeedLimit=1000", "-c", "http.lowSpeedTime=120"),
 )
 _QUESTION_SECONDS = 120
+_NO_MODE = "000000"
 
 
 class UnreachableError(OSError):
@@ -80,10 +82,10 @@ def _dates(source: Path) -> Iterator[tuple[str, float]]:
             yield path, os.lstat(path).st_mtime
 
 
-def changed_paths(source: Path, before: str, after: str) -> tuple[str, ...] | None:
-    """Return the paths that differ between two commits; None where git cannot tell."""
+def changed_paths(source: Path, before: str, after: str) -> tuple[Changed, ...] | None:
+    """Return what differs between two commits; None where git cannot tell."""
     done = subprocess.run(
-        [*_GIT, "diff-tree", "-r", "-z", "--name-only", "--no-renames", before, after, "--"],
+        [*_GIT, "diff-tree", "-r", "-z", "--raw", "--no-renames", before, after, "--"],
         cwd=source,
         capture_output=True,
         timeout=_QUESTION_SECONDS,
@@ -91,7 +93,10 @@ def changed_paths(source: Path, before: str, after: str) -> tuple[str, ...] | No
     )
     if done.returncode:
         return None
-    return tuple(os.fsdecode(path) for path in done.stdout.split(b"\0") if path)
+    fields = done.stdout.split(b"\0")[:-1]  # ":100644 000000 SHA SHA D", path, ...
+    modes = [os.fsdecode(facts).split()[1] for facts in fields[::2]]
+    paths = [os.fsdecode(path) for path in fields[1::2]]
+    return tuple(Changed(path, mode.replace(_NO_MODE, "")) for path, mode in zip(paths, modes, strict=True))
 
 
 def _start_anew(commands: Commands, folder: Path, git: str, commit: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shlex
 import shutil
@@ -18,6 +19,7 @@ _KEPT = (
 )
 """What the operator may decide; nothing else of our environment reaches a build."""
 _FLAGS = ("CC", "CXX", "CPPFLAGS", "CFLAGS", "LDFLAGS", "PKG_CONFIG_PATH")
+_ANSWER_SECONDS = 60
 _COMPILERS = ("gcc", "g++", "cc", "c++", "clang", "clang++")
 _EPOCH = "1577836800"
 """2020-01-01: the date that `sys.version` shows, the same for every build; zip files cannot be older than 1980."""
@@ -80,6 +82,23 @@ def _masquerade(ccache: Path, folder: Path) -> Path:
         if shutil.which(name) and not link.is_symlink():
             link.symlink_to(ccache)
     return folder
+
+
+def ask_version(program: str, environment: Mapping[str, str]) -> str:
+    """Return what a program prints for `--version`; an empty text where there is no such program."""
+    found = shutil.which(program, path=environment["PATH"])
+    if found is None:
+        return ""
+    with contextlib.suppress(OSError, subprocess.SubprocessError):
+        done = subprocess.run(
+            [found, "--version"],
+            env=dict(environment),
+            capture_output=True,
+            timeout=_ANSWER_SECONDS,
+            check=False,
+        )
+        return done.stdout.decode(errors="replace")
+    return ""
 
 
 def _version(environment: Mapping[str, str]) -> str:

@@ -66,9 +66,12 @@ class Tree:
             saved = json.loads(self.marker.read_text("utf-8"))
             wanted = saved["wanted"]
             made_from = Wanted(
-                str(wanted["commit"]), tuple(map(str, wanted["configure"])), str(wanted["compiler"])
+                str(wanted["commit"]),
+                tuple(map(str, wanted["configure"])),
+                str(wanted["compiler"]),
+                str(wanted.get("method", "")),
             )
-            return Built(made_from, float(saved["saved"]))
+            return Built(made_from, float(saved["saved"]), str(saved.get("artifact", "")))
         except (OSError, ValueError, KeyError, TypeError):
             return None
 

@@ -6,22 +6,25 @@ import contextlib
 import os
 import shutil
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pybots_worker.bounded_log import BoundedLog
-from pybots_worker.contract import LOG_FILE, RESULT_FILE, Ending, Lock, RunResult, RunSpecification
+from pybots_worker.contract import LOG_FILE, RESULT_FILE, Ending, Limits, RunResult, RunSpecification
 from pybots_worker.processes import Finished, stop_if_alone
-from pybots_worker.runs.environment import create_environment, uv_cache
+from pybots_worker.runs.environment import create_environment
 from pybots_worker.runs.fetch import Fetched, fetch_source
-from pybots_worker.runs.install import install
+from pybots_worker.runs.install import Installed, install
 from pybots_worker.runs.interpreter import provide_interpreter
 from pybots_worker.runs.phases import Announce, Phases, RunEndedError, one_line
 from pybots_worker.runs.place import Place
 from pybots_worker.runs.placeholders import problems
 from pybots_worker.runs.scratch import place_for_scratch, remove_scratch
-from pybots_worker.runs.steps import OUT_OF_MEMORY
+from pybots_worker.runs.service import install_service, service_failure
+from pybots_worker.runs.steps import ENDINGS, OUT_OF_MEMORY
 from pybots_worker.runs.suite import bound_report, run_suite
+from pybots_worker.sandbox.machine import grants
+from pybots_worker.sandbox.words import refusal
 
 FREE_BYTES_BEFORE = 500_000_000
 FREE_BYTES_DURING = 50_000_000
@@ -34,7 +37,7 @@ class _Known:
 
     phases: Phases
     fetched: Fetched | None = None
-    lock: Lock | None = None
+    installed: Installed | None = None
     finished: Finished | None = None
 
 
@@ -45,12 +48,15 @@ def carry_out(
     cache: Path,
     echo: bool = False,
     announce: Announce | None = None,
+    without_sandbox: bool = False,
 ) -> RunResult:
     """Do what a specification asks for in an empty folder, and write `report`, `log.zst` and `result.json` there.
 
     `result.json` comes last, so that where it is, all is. `cache` is kept from run to run. With `echo`, the
-    head of the log is also printed as it comes; `announce` hears of each phase. However the run ends, there is
-    a result; only StoppedError (we were told to stop) and mistakes of ours go through.
+    head of the log is also printed as it comes; `announce` hears of each phase. Where this machine has no
+    sandbox, it refuses (`worker-unfit`), unless `without_sandbox` says that the machine's owner allows that.
+    However the run ends, there is a result; only StoppedError (we were told to stop) and mistakes of ours go
+    through.
     """
     folder.mkdir(parents=True, exist_ok=True)
     limits = specification.limits
@@ -59,6 +65,7 @@ def carry_out(
     known = _Known(Phases(log, announce))
     started = time.monotonic()
     try:
+        raise_without_sandbox(allowed=without_sandbox)
         _do(place, known)
         ending, detail = _ending(place, known.finished)
     except RunEndedError as error:
@@ -82,15 +89,22 @@ def _do(place: Place, known: _Known) -> None:
     place.prepare()
     with phases.run("fetch interpreter"):
         provided = provide_interpreter(place)
-    with uv_cache(place.cache, provided.identity) as cache:
-        environment = place.install_environment(cache)
-        with phases.run("create environment"):
-            create_environment(place, provided.python, environment)
-        with phases.run("fetch source"):
-            known.fetched = fetch_source(place, provided.python, cache)
-        known.lock = install(place, phases, environment)
+        place = replace(place, shown=provided.shown)
+    with phases.run("create environment"):
+        create_environment(place, provided.python)
+    with phases.run("fetch source"):
+        known.fetched = fetch_source(place, provided.python)
+    known.installed = install(place, phases, provided)
+    install_service(place, phases)
     with phases.run("suite"):
         known.finished = run_suite(place)
+
+
+def raise_without_sandbox(*, allowed: bool) -> None:
+    """Raise RunEndedError(`worker-unfit`) where this machine cannot shut a project in, and nobody allowed it."""
+    lack = grants().lack
+    if lack and not allowed:
+        raise RunEndedError(Ending.UNFIT, refusal(lack))
 
 
 def _check(place: Place) -> None:
@@ -102,6 +116,7 @@ def _check(place: Place) -> None:
         environment=specification.environment,
         report=specification.report,
         deselected=specification.deselected,
+        service=specification.service,
     )
     if wrong:
         raise RunEndedError(Ending.INSTALL_FAILED, f"the recipe is wrong: {wrong[0]}")
@@ -118,10 +133,20 @@ def _ending(place: Place, finished: Finished | None) -> tuple[Ending, str]:
     assert finished is not None
     limits = place.specification.limits
     free = finished.free_bytes
-    if free is not None and free < FREE_BYTES_DURING:
+    if not finished.met and free is not None and free < FREE_BYTES_DURING:
         return Ending.UNFIT, f"the disk was full during the suite: only {free // 1_000_000} MB were free"
     if finished.signal == "SIGKILL" and finished.memory_ran_out:
         return Ending.UNFIT, OUT_OF_MEMORY
+    ending, said = _how(finished, limits)
+    missing = service_failure(place) if ending is Ending.EXITED else ""
+    if missing:
+        return Ending.ENVIRONMENT_FAILED, missing
+    return ending, one_line("; ".join(filter(None, [said, *finished.notes])))
+
+
+def _how(finished: Finished, limits: Limits) -> tuple[Ending, str]:
+    if finished.met:
+        return ENDINGS[finished.ending], f"the suite {finished.met}"
     if finished.ending == "wall-limit":
         return Ending.WALL_LIMIT, f"the suite took longer than {limits.wall_seconds:g} s"
     if finished.ending == "quiet-limit":
@@ -143,7 +168,8 @@ def _result(place: Place, known: _Known, ending: Ending, detail: str, seconds: f
         signal=finished.signal if finished else "",
         revision=one_line(fetched.revision) if fetched else "",
         source_sha256=fetched.sha256 if fetched else None,
-        lock=known.lock,
+        lock=known.installed.lock if known.installed else None,
+        environment_digest=known.installed.environment_digest if known.installed else None,
         phases=known.phases.done,
         seconds=seconds,
         suite_seconds=finished.seconds if finished else 0,

@@ -81,6 +81,11 @@ def explain(output: str) -> Explanation:
     return Explanation(Trouble.OTHER, _backend(lines))
 
 
+def mentions_network(output: str) -> bool:
+    """Whether anything in a text speaks of a network that failed."""
+    return bool(_NETWORK.search(output))
+
+
 def _first(lines: list[str], pattern: re.Pattern[str]) -> str:
     return next(_bare(line) for line in lines if pattern.search(line))
 

@@ -15,11 +15,13 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from pybots_worker.contract import ArchiveSource, Ending, FolderSource, GitSource, PypiSource
-from pybots_worker.runs.download import download
+from pybots_worker.runs.downloads import DOWNLOADS, Downloads
 from pybots_worker.runs.explain import explain
+from pybots_worker.runs.locked import File
 from pybots_worker.runs.phases import RunEndedError
 from pybots_worker.runs.place import Place, uv
 from pybots_worker.runs.steps import StepFailedError, ended, raise_if_unfit, run_step
+from pybots_worker.runs.uv_steps import packages_here
 
 NOT_COPIED = shutil.ignore_patterns(
     "__pycache__",
@@ -52,7 +54,7 @@ class Fetched:
     sha256: str | None
 
 
-def fetch_source(place: Place, interpreter: Path, uv_cache: Path) -> Fetched:
+def fetch_source(place: Place, interpreter: Path) -> Fetched:
     """Put the project's source into the run's folder.
 
     Raises RunEndedError (`fetch-failed`, `worker-unfit`).
@@ -61,9 +63,9 @@ def fetch_source(place: Place, interpreter: Path, uv_cache: Path) -> Fetched:
     try:
         match source:
             case PypiSource():
-                return _fetch_sdist(place, source, interpreter, uv_cache)
+                return _fetch_sdist(place, source, interpreter)
             case GitSource():
-                return _fetch_git(place, source)
+                return fetch_git(place, source)
             case ArchiveSource():
                 return _fetch_archive(place, source.url, source.sha256, source.sha256)
             case FolderSource():
@@ -72,13 +74,15 @@ def fetch_source(place: Place, interpreter: Path, uv_cache: Path) -> Fetched:
         raise ended(Ending.FETCH_FAILED, error) from error
 
 
-def _fetch_sdist(place: Place, source: PypiSource, interpreter: Path, uv_cache: Path) -> Fetched:
+def _fetch_sdist(place: Place, source: PypiSource, interpreter: Path) -> Fetched:
     """Let uv choose the sdist (newest release that this Python may have, not yanked), without building it."""
     name = re.sub(r"[-_.]+", "-", source.name).lower()
     what = f"{source.name}=={source.version}" if source.version else source.name
     (place.work / "fetch.in").write_text(what + "\n")
     (place.work / "fetch.toml").write_text(place.uv_configuration(metadata_of=name))
-    environment = place.install_environment(uv_cache) | {"UV_CONFIG_FILE": str(place.work / "fetch.toml")}
+    environment = place.install_environment(place.work / "uv") | {
+        "UV_CONFIG_FILE": str(place.work / "fetch.toml")
+    }
     answer = place.work / "pylock.toml"
     command = [
         str(uv()),
@@ -92,7 +96,7 @@ def _fetch_sdist(place: Place, source: PypiSource, interpreter: Path, uv_cache: 
         "--quiet",
     ]
     command += ["--format", "pylock.toml", "--python", str(interpreter), "--output-file", str(answer)]
-    run_step(place, f"finding the sdist of {what}", command, environment)
+    run_step(place, f"finding the sdist of {what}", command, environment, network=True)
     package = tomllib.loads(answer.read_text())["packages"][0]
     sdist = package.get("sdist") or package.get("archive")
     if not sdist:
@@ -103,15 +107,15 @@ def _fetch_sdist(place: Place, source: PypiSource, interpreter: Path, uv_cache: 
 
 def _fetch_archive(place: Place, address: str, sha256: str, revision: str) -> Fetched:
     name = Path(unquote(urlsplit(address).path)).name or "source.tar.gz"
-    archive = place.work / name
     place.log.write(f"\nfetching {name}\n".encode())
-    download(address, archive, sha256, seconds=place.specification.limits.prepare_seconds)
-    _unpack(archive, place.source)
+    downloads = Downloads(place.cache / DOWNLOADS, seconds=place.specification.limits.prepare_seconds)
+    archive = downloads.take(File(name, sha256, address), place.work)
+    unpack_source(archive, place.source)
     archive.unlink()
     return Fetched(revision, sha256)
 
 
-def _unpack(archive: Path, target: Path) -> None:
+def unpack_source(archive: Path, target: Path) -> None:
     """Unpack what is in the archive's one top folder; whatever is wrong with the archive ends as `fetch-failed`."""
     loose = target.with_name("unpacked")
     try:
@@ -163,13 +167,25 @@ class _Bound:
         return safe.replace(mtime=max(safe.mtime, _EARLIEST)) if safe else None
 
 
-def _fetch_git(place: Place, source: GitSource) -> Fetched:
-    """Fetch one commit, or everything where a server does not hand out single ones."""
-    environment = place.clean_environment() | {"GIT_TERMINAL_PROMPT": "0", "GIT_CONFIG_NOSYSTEM": "1"}
+def fetch_git(place: Place, source: GitSource) -> Fetched:
+    """Fetch one commit, or everything where a server does not hand out single ones.
+
+    Raises StepFailedError, RunEndedError.
+    """
+    environment = place.network_environment() | {"GIT_TERMINAL_PROMPT": "0", "GIT_CONFIG_NOSYSTEM": "1"}
     place.source.mkdir()
 
     def git(what: str, *arguments: str) -> str:
-        return run_step(place, what, ["git", *_GIT_OPTIONS, *arguments], environment, cwd=place.source)
+        command = ["git", *_GIT_OPTIONS, *arguments]
+        return run_step(
+            place,
+            what,
+            command,
+            environment,
+            cwd=place.source,
+            network=True,
+            readable=packages_here(place),
+        )
 
     if source.url.startswith("-") or source.ref.startswith("-"):
         raise RunEndedError(Ending.FETCH_FAILED, "a git address or ref cannot start with '-'")

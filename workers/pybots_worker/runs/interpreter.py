@@ -14,8 +14,13 @@ from pybots_worker.interpreters.cache import DownloadError, UnfitError, fetch_in
 from pybots_worker.runs.phases import RunEndedError, one_line
 from pybots_worker.runs.place import Place
 from pybots_worker.runs.steps import ask
+from pybots_worker.sandbox.machine import shown_folders
 
-_QUESTION = "import sys, json; print(json.dumps(sys.version))"
+_QUESTION = """
+import sys, sysconfig, json
+places = [sys.prefix, sys.base_prefix, sys.exec_prefix, sys.base_exec_prefix, sysconfig.get_config_var("LIBDIR")]
+print(json.dumps([sys.version, [sys.executable, sys._base_executable, *filter(None, places)]]))
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +29,8 @@ class Provided:
 
     python: Path
     identity: str
+    shown: tuple[Path, ...]
+    """What of this machine it consists of: what a sandbox has to show."""
 
 
 def provide_interpreter(place: Place) -> Provided:
@@ -35,24 +42,28 @@ def provide_interpreter(place: Place) -> Provided:
     match wanted:
         case LocalInterpreter():
             python = Path(wanted.path).expanduser().absolute()
-            version = _start(python, place)
-            return Provided(python, _local_identity(python, version))
+            version, places = _start(python, place)
+            shown = tuple(shown_folders([python, *places]))
+            return Provided(python, _local_identity(python, version), shown)
         case StoredInterpreter():
-            python = _find_python(_fetch(place, wanted))
+            root = _fetch(place, wanted)
+            python = _find_python(root)
             _start(python, place)
-            return Provided(python, wanted.digest)
+            return Provided(python, wanted.digest, (root,))
 
 
-def _start(python: Path, place: Place) -> str:
+def _start(python: Path, place: Place) -> tuple[str, list[Path]]:
+    """Return its version, and where it says that it lives."""
     try:
         answer = ask([str(python), "-I", "-c", _QUESTION], place.clean_environment())
     except (OSError, subprocess.SubprocessError) as error:
         said = (getattr(error, "stderr", "") or str(error)).strip().splitlines()
         detail = f"{python.name} does not work on this machine: {said[-1] if said else error}"
         raise RunEndedError(Ending.UNFIT, detail) from error
-    version = str(json.loads(answer))
+    said = json.loads(answer)
+    version, places = said if isinstance(said, list) else (said, [])
     place.log.write(f"testing with {one_line(version)}\n".encode())
-    return version
+    return str(version), [Path(place) for place in places]
 
 
 def _local_identity(python: Path, version: str) -> str:

@@ -1,20 +1,29 @@
-"""Freezes an environment: resolves what is to be installed into files with exact versions and hashes."""
+"""Freezes an environment: chooses exact versions and files, for what is installed and for what builds it."""
 
 from __future__ import annotations
 
-import tomllib
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 
 from pybots_worker.contract import Ending, Lock, lock_digest
-from pybots_worker.runs.environment import frozen, incomplete, pins
 from pybots_worker.runs.explain import Trouble
+from pybots_worker.runs.installed import others
+from pybots_worker.runs.locked import (
+    PROJECT,
+    Entry,
+    LockError,
+    read_entries,
+    read_sections,
+    write_entries,
+    write_sections,
+)
 from pybots_worker.runs.phases import RunEndedError
-from pybots_worker.runs.place import Place, uv
+from pybots_worker.runs.place import Place
 from pybots_worker.runs.placeholders import fill_text
-from pybots_worker.runs.steps import StepFailedError, ended, run_step
+from pybots_worker.runs.steps import StepFailedError, ended
+from pybots_worker.runs.wheels import Wheels
 
-_DEFAULT_BUILD_REQUIREMENTS = ["setuptools>=40.8.0"]
-"""PEP 517's for a project that names none."""
+_LONGEST = 2_000_000
+"""What the contract lets a lock's text hold."""
 
 
 def make_lock(requirements: str, build_constraints: str) -> Lock:
@@ -26,76 +35,100 @@ def make_lock(requirements: str, build_constraints: str) -> Lock:
     )
 
 
-def resolve(place: Place, environment: dict[str, str]) -> Lock:
-    """Choose versions for the recipe's requirements, the project's own, and the project's build.
+def lock_of(entries: Sequence[Entry], sections: Mapping[str, Sequence[Entry]]) -> Lock:
+    """Write a lock. Raises RunEndedError where there is more than a lock may hold."""
+    requirements, build = write_entries(entries), write_sections(sections)
+    if max(len(requirements), len(build)) > _LONGEST:
+        detail = f"the environment has more distributions than a lock of {_LONGEST} characters can name"
+        raise RunEndedError(Ending.ENVIRONMENT_FAILED, detail)
+    return make_lock(requirements, build)
 
-    Raises RunEndedError: `environment-failed` where there is no solution or a dependency does not build,
-    `install-failed` where the project cannot say what it needs.
+
+def read_lock(lock: Lock) -> tuple[list[Entry], dict[str, list[Entry]]]:
+    """Read a lock that was given. Raises RunEndedError(`environment-failed`) where it is none."""
+    if lock.digest != lock_digest(lock.requirements, lock.build_constraints):
+        raise RunEndedError(Ending.ENVIRONMENT_FAILED, "the lock is not the one that its digest names")
+    try:
+        return read_entries(lock.requirements), read_sections(lock.build_constraints)
+    except LockError as error:
+        raise RunEndedError(Ending.ENVIRONMENT_FAILED, f"the lock cannot be read: {error}") from error
+
+
+def resolve(place: Place, wheels: Wheels, project: str) -> list[Entry]:
+    """Choose versions for the recipe's requirements and the project's own, and find out what builds them.
+
+    `project` is where the project is: its wheel, or its source. Raises RunEndedError: `environment-failed` where
+    there is no solution or a dependency does not build, `install-failed` where the project cannot say what it needs.
     """
     specification = place.specification
     source = place.source
-    if not any((source / name).is_file() for name in ("pyproject.toml", "setup.py")):
-        detail = (
-            "the source has neither pyproject.toml nor setup.py; a recipe with its own steps can do without"
-        )
-        raise RunEndedError(Ending.INSTALL_FAILED, detail)
     extras = f"[{','.join(specification.extras)}]" if specification.extras else ""
     lines = [fill_text(line, place.values()) for line in specification.requirements]
     groups = [f"--group={source / 'pyproject.toml'}:{group}" for group in specification.groups]
     try:
-        found = _compile(place, environment, "requirements", [*lines, f"{source}{extras}"], groups)
-        return make_lock(_without(found, source), build_constraints(place, environment))
+        entries = wheels.uv.compile("requirements", [*lines, f"{project}{extras}"], groups)
+    except LockError as error:
+        raise RunEndedError(Ending.ENVIRONMENT_FAILED, str(error)) from error
     except StepFailedError as error:
         raise ended(blame(place, error, otherwise=Ending.ENVIRONMENT_FAILED), error) from error
+    wheels.find_sections(entries)
+    return entries
 
 
-def freeze(place: Place, environment: dict[str, str]) -> Lock | None:
+def is_buildable(place: Place) -> bool:
+    """Whether the source says how it is built."""
+    return any((place.source / name).is_file() for name in ("pyproject.toml", "setup.py"))
+
+
+def raise_unless_buildable(place: Place) -> None:
+    """Raise RunEndedError(`install-failed`) where the source does not say how it is built."""
+    if not is_buildable(place):
+        detail = (
+            "the source has neither pyproject.toml nor setup.py; a recipe with its own steps can do without"
+        )
+        raise RunEndedError(Ending.INSTALL_FAILED, detail)
+
+
+def find_project_section(place: Place, wheels: Wheels) -> None:
+    """Find out what builds the project, and leave it in the environment that it is built in. Raises RunEndedError."""
+    try:
+        found = wheels.find_section(wheels.uv, place.source, PROJECT)
+    except StepFailedError as error:
+        raise ended(Ending.INSTALL_FAILED, error) from error
+    wheels.sections[PROJECT] = found
+
+
+def freeze(place: Place, wheels: Wheels) -> tuple[Lock, list[Entry]] | None:
     """Lock what the recipe's own steps installed; None where a part of it is nowhere to be had again."""
-    listed = frozen(place, environment)
-    left_out = incomplete(listed, place.source)
-    if left_out:
-        place.log.write(f"no lock: {left_out[0][:400]} has neither a version nor a commit\n".encode())
-        return None
-    exact = pins(listed)
-    lines = [_requirement(name, what) for name, what in sorted(exact.items())]
+    found = others(place)
+    for each in found:
+        if each.address and not each.commit:
+            line = f"{each.name} @ {each.address}"[:400]
+            place.log.write(f"no lock: {line} has neither a version nor a commit\n".encode())
+            return None
+    wanted = [Entry(each.name, each.exact) for each in found]
     try:
-        found = _compile(place, environment, "requirements", lines, ["--no-deps"])
-        constraints = build_constraints(place, environment)
-    except StepFailedError:
+        entries = wheels.uv.compile("requirements", [entry.label for entry in wanted])
+        if {entry.label for entry in entries} != {entry.label for entry in wanted}:
+            # The steps need not install what a distribution says it needs.
+            entries = wheels.uv.compile("requirements", [entry.label for entry in wanted], ["--no-deps"])
+        wheels.fetch(entries)  # uv has had its own copies
+        wheels.find_sections(entries)
+    except (StepFailedError, LockError, RunEndedError) as error:
+        place.log.write(f"no lock: {error}\n".encode())
         return None
-    if not is_hashed(found):
-        found = _hashed(place, environment, lines, exact) or found
-    return make_lock(found, constraints)
+    _find_project_section_if_any(place, wheels)
+    return lock_of(entries, wheels.sections), entries
 
 
-def is_hashed(requirements: str) -> bool:
-    """Whether each requirement has a hash; a commit in a git repository is exact, and has none."""
-    text = requirements.replace("\\\n", "")
-    return all("--hash=" in line for line in text.splitlines() if line and not line.startswith("#"))
-
-
-def _hashed(place: Place, environment: dict[str, str], lines: list[str], exact: dict[str, str]) -> str:
-    """Resolve once more, with dependencies: without them uv does not read files in folders, nor hash them."""
+def _find_project_section_if_any(place: Place, wheels: Wheels) -> None:
+    """The steps may have built the project, or not: there is a lock either way."""
+    if not is_buildable(place):
+        return
     try:
-        found = _compile(place, environment, "requirements", lines, [])
-    except StepFailedError:
-        return ""
-    return found if pins(found) == exact else ""
-
-
-def _requirement(name: str, exact: str) -> str:
-    return f"{name} @ {exact}" if exact.startswith("git+") else f"{name}=={exact}"
-
-
-def build_constraints(place: Place, environment: dict[str, str]) -> str:
-    """Choose versions for what the project's build asks for; empty where it asks for nothing.
-
-    What a backend asks for besides, when it runs, is not among them.
-    """
-    if not place.specification.build_isolation:
-        return ""  # then it builds with what is installed, and that is in the lock
-    requirements = _build_requirements(place.source / "pyproject.toml")
-    return _compile(place, environment, "build", requirements, []) if requirements else ""
+        find_project_section(place, wheels)
+    except RunEndedError as error:
+        place.log.write(f"the lock does not say what builds the project: {error}\n".encode())
 
 
 def blame(place: Place, error: StepFailedError, *, otherwise: Ending) -> Ending:
@@ -109,41 +142,3 @@ def blame(place: Place, error: StepFailedError, *, otherwise: Ending) -> Ending:
     if explanation.trouble is Trouble.OTHER and str(place.source) in error.output:
         return Ending.INSTALL_FAILED
     return otherwise
-
-
-def _compile(
-    place: Place, environment: dict[str, str], name: str, lines: list[str], options: list[str]
-) -> str:
-    if not lines and not options:
-        return ""
-    asked, answer = place.work / f"{name}.in", place.work / f"{name}.txt"
-    asked.write_text("".join(f"{line}\n" for line in lines))
-    answer.unlink(missing_ok=True)  # uv would prefer the versions in it
-    command = [str(uv()), "pip", "compile", asked.name, *options, "--quiet", "--generate-hashes"]
-    command += ["--no-header", "--no-annotate", "--no-emit-index-url", "--no-emit-find-links"]
-    command += ["--python", str(place.python), "--output-file", str(answer)]
-    run_step(place, f"resolving the {name}", command, environment)
-    return answer.read_text()
-
-
-def _without(requirements: str, source: Path) -> str:
-    """Leave the project itself out: it is built from its source, after what it needs."""
-    kept, keep = [], True
-    for line in requirements.splitlines():
-        if not line.startswith(" "):
-            keep = str(source) not in line
-        if keep:
-            kept.append(line)
-    return "".join(f"{line}\n" for line in kept)
-
-
-def _build_requirements(pyproject: Path) -> list[str]:
-    if not pyproject.is_file():
-        return _DEFAULT_BUILD_REQUIREMENTS
-    try:
-        system = tomllib.loads(pyproject.read_text(encoding="utf-8")).get("build-system", {})
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError):
-        return []  # the build will say what is wrong with it
-    if not isinstance(system, dict):
-        return []
-    return [str(line) for line in system.get("requires", _DEFAULT_BUILD_REQUIREMENTS)]

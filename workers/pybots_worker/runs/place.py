@@ -4,26 +4,36 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 import uv as uv_package
 
 from pybots_worker.bounded_log import BoundedLog
 from pybots_worker.contract import REPORT_FILE, RunSpecification
+from pybots_worker.processes import Bounds
 from pybots_worker.runs.placeholders import fill_text
 from pybots_worker.runs.scratch import make_scratch, scratch_of
+from pybots_worker.sandbox.machine import grants, write_made_up_files
+from pybots_worker.sandbox.policy import SHARED_MEMORY_SHARE, TEMPORARY, Sandbox
 
+WRITABLE = ("source", "venv", "home", "work", "output")
+"""What the project may write in the run's folder, besides its temporary one."""
 UNDER_TEST = Path(__file__).resolve().parent.parent / "under_test"
 """What runs under the tested interpreter."""
-_HANDED_ON = (
-    "ALL_PROXY", "HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY",
-    "all_proxy", "https_proxy", "http_proxy", "no_proxy", "SSL_CERT_FILE", "SSL_CERT_DIR", "GIT_SSL_CAINFO",
-    "CC", "CXX",
+_PROXIES = (
+    "ALL_PROXY", "HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY", "all_proxy", "https_proxy", "http_proxy", "no_proxy",
 )  # fmt: skip
+_TRUST = ("SSL_CERT_FILE", "SSL_CERT_DIR", "GIT_SSL_CAINFO")
+_COMPILERS = ("CC", "CXX")
+_FILES = (*_TRUST, "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "PIP_CERT", "PIP_CLIENT_CERT", "UV_CONFIG_FILE")
+"""Variables that name files: who is given the variable can read the file."""
+_PASSWORD = re.compile(r"(?<=://)[^/@]*@")
 _UV_HANDED_ON = (
     "UV_DEFAULT_INDEX", "UV_INDEX", "UV_INDEX_URL", "UV_EXTRA_INDEX_URL", "UV_INSECURE_HOST",
     "UV_HTTP_TIMEOUT", "UV_SYSTEM_CERTS", "UV_NATIVE_TLS", "UV_HTTP_RETRIES",
@@ -43,6 +53,8 @@ class Place:
     folder: Path
     cache: Path
     log: BoundedLog = field(compare=False)
+    shown: tuple[Path, ...] = ()
+    """What the sandbox shows besides, read-only: the interpreter."""
 
     @property
     def source(self) -> Path:
@@ -61,18 +73,28 @@ class Place:
 
     @property
     def report(self) -> Path:
-        """The report that the suite writes."""
-        return self.folder / REPORT_FILE
+        """Where the suite writes its report; when it is dead, that goes to the folder itself."""
+        return self.folder / "output" / REPORT_FILE
 
     @property
     def work(self) -> Path:
-        """What is ours: requirement files, uv's configuration, downloads."""
+        """What steps write for each other; the project can write here too."""
         return self.folder / "work"
+
+    @property
+    def ours(self) -> Path:
+        """What only we write: the project sees some of it, and changes none."""
+        return self.folder / "ours"
 
     @property
     def under_test(self) -> Path:
         """This run's own copy of what runs under the tested interpreter."""
-        return self.work / "under_test"
+        return self.ours / "under_test"
+
+    @property
+    def deselected(self) -> Path:
+        """The list of tests that are not run."""
+        return self.ours / "deselected.json"
 
     @property
     def pip_log(self) -> Path:
@@ -81,15 +103,55 @@ class Place:
 
     def prepare(self) -> None:
         """Make the folders that programs expect; `remove_scratch` removes the one that is not in ours."""
-        for name in ("home", "work"):
+        for name in ("home", "work", "venv", "output", "ours"):
             (self.folder / name).mkdir(parents=True)
         make_scratch(self.folder)
+        write_made_up_files(self.ours / "etc", self.folder / "home")
         # A copy: what a project writes there, compiled files too, must not reach the next run.
         self.under_test.mkdir()
         for path in UNDER_TEST.glob("*.py"):
             if path.name != "pybots_proof.py":
                 shutil.copyfile(path, self.under_test / path.name)
-        (self.work / "uv.toml").write_text(self.uv_configuration())
+        (self.ours / "uv.toml").write_text(self.uv_configuration())
+        self.deselected.write_text(json.dumps(self.specification.deselected))
+
+    def bounds(
+        self,
+        environment: Mapping[str, str],
+        *,
+        network: bool,
+        writable: Sequence[Path] = (),
+        readable: Sequence[Path] = (),
+    ) -> Bounds:
+        """What a program of the project may see, write and use: nothing else of this machine.
+
+        Without a sandbox (its owner allowed that, or no run comes so far) only what it uses is bounded.
+        """
+        scratch = scratch_of(self.folder)
+        limits = self.specification.limits
+        own = [self.folder / name for name in WRITABLE]
+        folders = (*(path for path in own if path.is_dir() and not path.is_symlink()), *writable)
+        if grants().lack:
+            return Bounds(limits, (*own, scratch))
+        named = [Path(environment[name]) for name in _FILES if environment.get(name)]
+        seen = [
+            self.under_test,
+            self.deselected,
+            uv(),
+            *self.shown,
+            *named,
+            *_local(self.specification),
+            *readable,
+        ]
+        sandbox = Sandbox(
+            writable=folders,
+            readable=tuple(path for path in seen if path.exists()),
+            temporary=scratch,
+            made_up=self.ours / "etc",
+            shared_memory_bytes=limits.memory_bytes // SHARED_MEMORY_SHARE,
+            network=network,
+        )
+        return Bounds(limits, (*own, scratch), sandbox)
 
     def values(self) -> dict[str, str]:
         """What the placeholders stand for."""
@@ -101,23 +163,27 @@ class Place:
         }
 
     def clean_environment(self) -> dict[str, str]:
-        """What any program of the project sees: nothing of ours but proxies and certificates."""
+        """What any program of the project sees: nothing of ours."""
         return {
-            **{name: os.environ[name] for name in _HANDED_ON if name in os.environ},
+            **_ours(_COMPILERS),
             "PATH": os.pathsep.join([str(self.venv / "bin"), *_worker_path()]),
             "HOME": str(self.folder / "home"),
-            "TMPDIR": str(scratch_of(self.folder)),
+            "TMPDIR": str(scratch_of(self.folder) if grants().lack else TEMPORARY[0]),
             "LANG": "C.UTF-8",
             "VIRTUAL_ENV": str(self.venv),
         }
 
+    def network_environment(self) -> dict[str, str]:
+        """What a program sees that fetches something: the worker's proxies, with their passwords, and certificates."""
+        return self.clean_environment() | _ours((*_PROXIES, *_TRUST))
+
     def install_environment(self, uv_cache: Path) -> dict[str, str]:
         """What uv and the recipe's own steps see: where packages come from, and a cache for this artifact."""
         packages = self.specification.packages
-        environment = self.clean_environment() | _uv_settings() | _pip_settings()
+        environment = self.network_environment() | _uv_settings() | _pip_settings()
         environment |= {
             "UV_CACHE_DIR": str(uv_cache),
-            "UV_CONFIG_FILE": str(self.work / "uv.toml"),
+            "UV_CONFIG_FILE": str(self.ours / "uv.toml"),
             "UV_LINK_MODE": "copy",
             "UV_PYTHON_DOWNLOADS": "never",
             "UV_NO_PROGRESS": "1",
@@ -135,13 +201,17 @@ class Place:
         return environment | self._recipe_environment()
 
     def suite_environment(self) -> dict[str, str]:
-        """What the suite sees: the reporters are on its path."""
-        environment = self.clean_environment() | self._recipe_environment()
+        """What the suite sees: the reporters are on its path. Proxies only with the network, and without passwords."""
+        environment = self.clean_environment()
+        if self.specification.network:
+            proxies = {name: _PASSWORD.sub("", address) for name, address in _ours(_PROXIES).items()}
+            environment |= proxies | _ours(_TRUST)
+        environment |= self._recipe_environment()
         paths = [str(self.under_test), *filter(None, [environment.get("PYTHONPATH", "")])]
         return environment | {
             "PYTHONPATH": os.pathsep.join(paths),
             "PYBOTS_REPORT": str(self.report),
-            "PYBOTS_DESELECT": str(self.work / "deselected.json"),
+            "PYBOTS_DESELECT": str(self.deselected),
         }
 
     def uv_configuration(self, metadata_of: str = "") -> str:
@@ -172,6 +242,16 @@ class Place:
 def uv() -> Path:
     """The uv that came with this package."""
     return Path(uv_package.find_uv_bin())
+
+
+def _ours(names: Iterable[str]) -> dict[str, str]:
+    return {name: os.environ[name] for name in names if name in os.environ}
+
+
+def _local(specification: RunSpecification) -> list[Path]:
+    """The folders on this machine that packages come from."""
+    links = [urlsplit(link) for link in specification.packages.find_links]
+    return [Path(unquote(link.path)) for link in links if link.scheme in ("", "file")]
 
 
 def _worker_path() -> list[str]:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
-from pybots_worker.contract import ReportFormat
+from pybots_worker.contract import ReportFormat, Service
 
 INSTALL_PLACEHOLDERS = ("python", "source", "uv")
 COMMAND_PLACEHOLDERS = ("python", "source", "report", "deselect")
 ENVIRONMENT_PLACEHOLDERS = ("python", "source", "report")
+SERVICE_PLACEHOLDERS = ("python", "source", "service")
+SERVICE_INSTALL_PLACEHOLDERS = ("python", "source", "service", "uv")
 DESELECT = "{deselect}"
 _PLACEHOLDER = re.compile(r"\{([a-z_]+)\}")
 
@@ -37,6 +39,7 @@ def problems(
     environment: Mapping[str, str],
     report: ReportFormat,
     deselected: Sequence[str],
+    service: Service | None = None,
 ) -> list[str]:
     """List what is wrong with the placeholders of a recipe; empty where nothing is."""
     found: list[str] = []
@@ -44,6 +47,10 @@ def problems(
         found += _unknown(step, INSTALL_PLACEHOLDERS, "an install step")
     found += _unknown(command, COMMAND_PLACEHOLDERS, "the test command")
     found += _unknown(environment.values(), ENVIRONMENT_PLACEHOLDERS, "the environment")
+    if service:
+        for step in service.install:
+            found += _unknown(step, SERVICE_INSTALL_PLACEHOLDERS, "a step of the service")
+        found += _unknown([*service.start, *service.ready], SERVICE_PLACEHOLDERS, "the service")
     found += [
         f"{DESELECT} becomes several options: it has to be an argument of its own, not a part of {argument!r}"
         for argument in command

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import itertools
+import os
 import shlex
 import subprocess
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from pybots_worker.bounded_log import BoundedLog
@@ -14,9 +16,20 @@ from pybots_worker.processes import run_limited
 from pybots_worker.runs.explain import Explanation, Trouble, explain
 from pybots_worker.runs.phases import RunEndedError
 from pybots_worker.runs.place import Place
+from pybots_worker.runs.plain import open_plain
 
 _OUTPUT_BYTES = 200_000
 _UNFETCHED = "Could not fetch URL"
+_PIP_LINES = 1_000_000
+_LINE_CHARACTERS = 10_000
+ENDINGS: dict[str, Ending] = {
+    "memory-limit": Ending.MEMORY_LIMIT,
+    "disk-limit": Ending.DISK_LIMIT,
+    # Neither has a status of its own: what is printed would fill a disk, and processes fill memory.
+    "output-limit": Ending.DISK_LIMIT,
+    "process-limit": Ending.MEMORY_LIMIT,
+}
+"""What a limit that a program met makes of the run; the detail says which limit it was."""
 OUT_OF_MEMORY = "the machine ran out of memory"
 
 
@@ -37,23 +50,36 @@ def run_step(
     environment: Mapping[str, str],
     *,
     cwd: Path | None = None,
+    network: bool = False,
+    writable: Sequence[Path] = (),
+    readable: Sequence[Path] = (),
 ) -> str:
-    """Run one program and return what it printed.
+    """Run one program in the sandbox and return what it printed.
+
+    It may write to the run's folder and to *writable*, and read the interpreter, the system's programs and *readable*.
 
     Raises StepFailedError, or RunEndedError(`worker-unfit`) where this machine is at fault: a full disk, an
     index that cannot be reached, a program that is missing.
     """
     seconds = place.specification.limits.prepare_seconds
+    bounds = place.bounds(environment, network=network, writable=writable, readable=readable)
     place.pip_log.unlink(missing_ok=True)
     output = BoundedLog(_OUTPUT_BYTES // 2, _OUTPUT_BYTES // 2)
     place.log.write(f"\n$ {shlex.join(command)}\n".encode())
     try:
         finished = run_limited(
-            command, cwd=cwd or place.work, environment=environment, log=output, wall_seconds=seconds
+            command,
+            cwd=cwd or place.work,
+            environment=environment,
+            log=output,
+            wall_seconds=seconds,
+            bounds=bounds,
         )
     finally:
         place.log.write(output.contents())
     text = output.contents().decode("utf-8", "replace")
+    if finished.met:
+        raise RunEndedError(ENDINGS[finished.ending], f"{what}: it {finished.met}")
     if finished.succeeded:
         return text
     if finished.ending != "exited":
@@ -63,6 +89,8 @@ def run_step(
     if finished.signal:
         raise StepFailedError(what, text, Explanation(Trouble.OTHER, f"it was ended by {finished.signal}"))
     explanation = explain(text + _unfetched(place.pip_log))
+    if finished.notes:  # what it was refused may be why it failed
+        explanation = replace(explanation, reason=f"{explanation.reason} ({'; '.join(finished.notes)})")
     raise_if_unfit(what, explanation)
     raise StepFailedError(what, text, explanation)
 
@@ -70,10 +98,11 @@ def run_step(
 def _unfetched(pip_log: Path) -> str:
     """What pip could not fetch: it says so in its log alone."""
     try:
-        with pip_log.open(encoding="utf-8", errors="replace") as lines:
-            matching = (line for line in lines if _UNFETCHED in line)
+        with os.fdopen(open_plain(pip_log.parent, pip_log.name), encoding="utf-8", errors="replace") as file:
+            lines = iter(lambda: file.readline(_LINE_CHARACTERS), "")
+            matching = (line for line in itertools.islice(lines, _PIP_LINES) if _UNFETCHED in line)
             return "".join("\n" + line[line.index(_UNFETCHED) :] for line in itertools.islice(matching, 100))
-    except FileNotFoundError:
+    except OSError:
         return ""
 
 

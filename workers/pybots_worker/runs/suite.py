@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import errno
-import json
 import os
-import shutil
 import stat
 from pathlib import Path
 
-from pybots_worker.contract import Ending, ReportFormat
+from pybots_worker.contract import REPORT_FILE, Ending, ReportFormat
 from pybots_worker.processes import Finished, run_limited
 from pybots_worker.runs.phases import RunEndedError
 from pybots_worker.runs.place import Place
 from pybots_worker.runs.placeholders import fill
+from pybots_worker.runs.service import beside_service
 
 CANNOT_START = frozenset(
     {
@@ -28,24 +27,26 @@ def run_suite(place: Place) -> Finished:
     """Run the suite. Raises RunEndedError where it cannot be started at all."""
     specification = place.specification
     limits = specification.limits
-    (place.work / "deselected.json").write_text(json.dumps(specification.deselected))
     command = fill(specification.command, place.values(), specification.deselected)
     source = os.path.realpath(place.source)
     directory = Path(os.path.realpath(place.source / specification.directory))  # of links in a circle too
     if not directory.is_relative_to(source) or not directory.is_dir():
         detail = f"the source has no folder {specification.directory!r} to run the suite in"
         raise RunEndedError(Ending.INSTALL_FAILED, detail)
+    environment = place.suite_environment()
     place.log.write(f"\n$ {' '.join(command)[:2000]}\n".encode())
     try:
         return run_limited(
-            command,
+            beside_service(place, command),
             cwd=directory,
-            environment=place.suite_environment(),
+            environment=environment,
             log=place.log,
             wall_seconds=limits.wall_seconds,
             quiet_seconds=limits.quiet_seconds,
-            stdout_to=place.report if specification.report is ReportFormat.SUBUNIT else None,
+            # In a folder that the project cannot write to: a link there would lead us astray.
+            stdout_to=_final(place) if specification.report is ReportFormat.SUBUNIT else None,
             stdout_bytes=limits.report_bytes,
+            bounds=place.bounds(environment, network=specification.network),
         )
     except OSError as error:
         if error.errno not in CANNOT_START:
@@ -55,15 +56,25 @@ def run_suite(place: Place) -> Finished:
 
 
 def bound_report(place: Place) -> tuple[bool, bool]:
-    """Cut the report to its limit; returns whether there is one, and whether it was cut."""
-    try:
-        found = place.report.lstat()
-    except FileNotFoundError:
-        return False, False
-    if not stat.S_ISREG(found.st_mode):  # a link to something of ours must not be sent
-        shutil.rmtree(place.report) if stat.S_ISDIR(found.st_mode) else place.report.unlink()
-        return False, False
+    """Put the report beside the result, cut to its limit; returns whether there is one, and whether it was cut.
+
+    The suite is dead; what it left in place of a report may be a link, or have another name (a hard link).
+    """
+    final = _final(place)
     limit = place.specification.limits.report_bytes
-    if found.st_size > limit:
-        os.truncate(place.report, limit)
-    return True, found.st_size > limit
+    try:
+        if place.specification.report is not ReportFormat.SUBUNIT:
+            found = os.lstat(place.report)
+            if not stat.S_ISREG(found.st_mode) or found.st_nlink > 1:
+                return False, False
+            place.report.rename(final)
+        size = final.lstat().st_size
+    except OSError:
+        return False, False
+    if size > limit:
+        os.truncate(final, limit)
+    return True, size > limit
+
+
+def _final(place: Place) -> Path:
+    return place.folder / REPORT_FILE

@@ -1,8 +1,13 @@
 """Shows what an installed interpreter can do where it is now; runs under the interpreter that is proven.
 
-`pybots_proof.py FOLDER` does everything, in a folder of its own; `--quick` only imports. It prints one JSON object:
-`version`, `cache_tag`, `prefix`, `modules` (imported), `missing` ([{module, package, error, required, built}]) and
-`checks` ({name: "ok" or what went wrong}). Standard library only; every Python from 3.9 on.
+`pybots_proof.py FOLDER` does everything, in a folder of its own; `--quick` only imports. `--library FOLDER` is for an
+interpreter that differs from a proven one in files of the library alone. It needs no compiler: it builds no extension,
+since headers, binaries and sysconfig's facts are byte for byte those with which one was built; and it does not have
+ensurepip put pip into an environment, since pip's wheel and ensurepip are those that did. It uses the library that may
+have changed, though: every extension module is imported, and pip installs a wheel into a new environment.
+
+It prints one JSON object: `version`, `cache_tag`, `prefix`, `modules` (imported), `missing` ([{module, package, error,
+required, built}]) and `checks` ({name: "ok" or what went wrong}). Standard library only; every Python from 3.9 on.
 """
 
 from __future__ import annotations
@@ -88,8 +93,8 @@ class NotProven(Exception):
 
 
 def main(arguments: list[str]) -> int:
-    """Do all checks, or with `--quick` the import proof, and print what was seen."""
-    quick = arguments == ["--quick"]
+    """Do the checks that are asked for, and print what was seen."""
+    chosen = {"--quick": {}, "--library": LIBRARY_CHECKS}.get(arguments[0], CHECKS)
     missing = []
     modules = []
     for name in sorted(REQUIRED) + sorted(NOTED):
@@ -99,9 +104,8 @@ def main(arguments: list[str]) -> int:
         else:
             modules.append(name)
     checks = {"place": attempt(check_place)}
-    if not quick:
-        for name, check in CHECKS.items():
-            checks[name] = attempt(check, arguments[0])
+    for name, check in chosen.items():
+        checks[name] = attempt(check, arguments[-1])
     facts = {
         "version": " ".join(sys.version.split()),
         "cache_tag": sys.implementation.cache_tag or "",
@@ -187,6 +191,51 @@ def check_venv(folder: str) -> None:
     run([python, "-I", "-m", "pip", "--version"], folder)
 
 
+def check_wheel(folder: str) -> None:
+    """A virtual environment can be made, and pip installs a wheel into it."""
+    import importlib.util  # noqa: PLC0415
+
+    environment = os.path.join(folder, "environment")
+    run([sys.executable, "-I", "-B", "-m", "venv", "--without-pip", environment], folder)
+    python = os.path.join(environment, "bin", "python")
+    found = importlib.util.find_spec("pip")
+    if found is None or not found.origin:
+        raise NotProven("there is no pip")
+    options = ["install", "--no-index", "--no-deps", "--no-compile", "--no-cache-dir"]
+    run([python, "-I", "-B", os.path.dirname(found.origin), *options, make_wheel(folder)], folder)
+    code = "import sys, pybots_wheel; print(pybots_wheel.answer(), sys.prefix)"
+    answer, _, prefix = run([python, "-I", "-B", "-c", code], folder).strip().partition(" ")
+    if answer != "42" or os.path.realpath(prefix) != os.path.realpath(environment):
+        raise NotProven(f"the wheel's answer is {answer}, from {prefix}")
+
+
+def make_wheel(folder: str) -> str:
+    """Write a wheel that holds one module, and return its path."""
+    import zipfile  # noqa: PLC0415
+
+    files = {
+        "pybots_wheel.py": "def answer():\n    return 42\n",
+        "pybots_wheel-1.dist-info/METADATA": "Metadata-Version: 2.1\nName: pybots-wheel\nVersion: 1\n",
+        "pybots_wheel-1.dist-info/WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+    }
+    record = "pybots_wheel-1.dist-info/RECORD"
+    files[record] = "".join(f"{name},,\n" for name in [*files, record])
+    path = os.path.join(folder, "pybots_wheel-1-py3-none-any.whl")
+    with zipfile.ZipFile(path, "w") as wheel:
+        for name, text in files.items():
+            wheel.writestr(name, text)
+    return path
+
+
+def check_extensions(folder: str) -> None:
+    """Every extension module that was built imports: else the build would have set it aside."""
+    built = [path for path in sys.path if os.path.basename(path) == "lib-dynload" and os.path.isdir(path)]
+    names = sorted({name.split(".")[0] for path in built for name in os.listdir(path)})
+    names = [name for name in names if name.isidentifier() and name not in sys.modules]
+    code = "import sys\nfor name in sys.argv[1:]:\n    __import__(name)\n"
+    run([sys.executable, "-I", "-B", "-W", "ignore", "-c", code, *names], folder)
+
+
 def check_extension(folder: str) -> None:
     """A C extension compiles against the installed headers, and imports."""
     source = os.path.join(folder, "pybots_extension.c")
@@ -256,6 +305,15 @@ CHECKS = {
     "threads": check_threads,
     "subprocess": check_subprocess,
 }
+LIBRARY_CHECKS = {
+    "extensions": check_extensions,
+    "wheel": check_wheel,
+    "tls": check_tls,
+    "sqlite": check_sqlite,
+    "threads": check_threads,
+    "subprocess": check_subprocess,
+}
+"""What `--library` does; what it leaves out is said above."""
 
 
 def words(name: str) -> list[str]:

@@ -22,7 +22,7 @@ from pybots.commands.demonstration.farm_folder import (
     recipes_for,
     write_farm,
 )
-from pybots.commands.demonstration.machine import make_fit
+from pybots.commands.demonstration.machine import make_fit, raise_without_sandbox
 from pybots.commands.demonstration.outcome_table import table
 from pybots.commands.demonstration.patience import PLANNING_SECONDS, Patience
 from pybots.commands.demonstration.progress import Display, duration
@@ -51,6 +51,7 @@ class Wishes:
     variants: tuple[str, ...]
     install: bool
     json_file: Path | None
+    without_sandbox: bool = False
 
 
 class Demonstration:
@@ -62,7 +63,7 @@ class Demonstration:
         self.farm = FarmFolder(wishes.folder.absolute())
         self.own = self.farm.root / "demonstration"
         self.began = datetime.now(UTC)
-        self.running = RunningFarm(self.farm, self.own / "logs")
+        self.running = RunningFarm(self.farm, self.own / "logs", without_sandbox=wishes.without_sandbox)
         self._clock = time.monotonic()
 
     def carry_out(self) -> bool:
@@ -74,6 +75,7 @@ class Demonstration:
             timeline.farm(waiting_stages(self.wishes.variants, projects, durations))
             with timeline.stage("machine") as say:
                 make_fit(self._saying(say), install=self.wishes.install)
+                raise_without_sandbox(allowed=self.wishes.without_sandbox)
                 say("has what a build needs")
             with timeline.stage("source") as say:
                 trunk = CPythonSource(self.own, self._saying(say)).get(self.wishes.git, self.wishes.cpython)

@@ -16,6 +16,8 @@ from pybots.commands.demonstration.requirements import (
     explain,
     packages_for,
 )
+from pybots_worker.sandbox.machine import grants
+from pybots_worker.sandbox.words import refusal
 
 CHECK_SECONDS = 20.0
 INSTALL_SECONDS = 900.0
@@ -105,6 +107,13 @@ def make_fit(say: Callable[[str], None], *, install: bool) -> list[str]:
     for need in lacking:
         say(f"going on without {need.name} ({need.what_for})")
     return installed
+
+
+def raise_without_sandbox(*, allowed: bool) -> None:
+    """Raise MachineUnfitError where no sandbox works here, and nobody allowed suites to run without."""
+    lack = grants().lack
+    if lack and not allowed:
+        raise MachineUnfitError(refusal(lack))
 
 
 def _rights() -> list[str] | None:

@@ -65,8 +65,15 @@ NEEDS = (
     _need("ncurses.h", "curses", "libncurses-dev ncurses-devel ncurses ncurses", pkg_config="ncursesw"),
     _need("uuid/uuid.h", "uuid", "uuid-dev libuuid-devel util-linux-libs -", pkg_config="uuid"),
     _need("gdbm.h", "dbm.gnu", "libgdbm-dev gdbm-devel gdbm gdbm", wanted=True),
+    _need(
+        "yaml.h",
+        "the extension of PyYAML",
+        "libyaml-dev libyaml-devel libyaml libyaml",
+        wanted=True,
+        pkg_config="yaml-0.1",
+    ),
     _need("ccache", "compiling again faster", "ccache ccache ccache ccache", wanted=True),
-    _need("bwrap", "keeping suites apart", "bubblewrap bubblewrap bubblewrap -", wanted=True),
+    _need("bwrap", "shutting suites in", "bubblewrap bubblewrap bubblewrap -", wanted=True),
 )
 
 _INSTALL = {

@@ -12,10 +12,12 @@ from pybots.commands.demonstration.children import Child, own_program, stop_all
 from pybots.commands.demonstration.farm_folder import HOST, WORKERS, Ports
 from pybots.commands.master_process import running_master, stop_master
 from pybots.config.folder import FarmFolder
+from pybots_worker.sandbox.words import ALLOW
 
 START_SECONDS = 180.0
 STOP_MASTER_SECONDS = 20.0
 LOOK_SECONDS = 0.2
+ONLY = "--run-projects-in-a-sandbox-only"
 
 
 class NotStartedError(Exception):
@@ -25,9 +27,10 @@ class NotStartedError(Exception):
 class RunningFarm:
     """The farm in *farm*'s folder, which listens on *ports*; logs go to the folder *logs*."""
 
-    def __init__(self, farm: FarmFolder, logs: Path) -> None:
+    def __init__(self, farm: FarmFolder, logs: Path, *, without_sandbox: bool = False) -> None:
         self.farm = farm
         self.logs = logs
+        self._sandbox = ALLOW if without_sandbox else ONLY
         self._children: list[Child] = []
 
     def start(self, ports: Ports, say: Callable[[str], None]) -> None:
@@ -49,7 +52,7 @@ class RunningFarm:
         return [
             *(own_program("pybots-worker"), "start", str(self.farm.root / "workers" / worker)),
             *("--master", f"{HOST}:{ports.workers}", "--name", worker),
-            *("--password-file", str(self.farm.root / "passwords" / worker)),
+            *("--password-file", str(self.farm.root / "passwords" / worker), self._sandbox),
         ]
 
     def _child(self, name: str, command: Sequence[str]) -> None:

@@ -8,14 +8,18 @@ from alembic import context
 from alembic.autogenerate.api import AutogenContext
 
 from pybots.database.tables import Base
-from pybots.database.types import UtcDateTime
+from pybots.database.types import String, Text, UtcDateTime
 
 
 def _render(kind: str, item: Any, imports: AutogenContext) -> str | Literal[False]:
-    """Write our own type by its short name when a revision is generated."""
+    """Write our own types by short names, or as what they are in the database, when a revision is generated."""
     if kind == "type" and isinstance(item, UtcDateTime):
         imports.imports.add("from pybots.database.types import UtcDateTime")
         return "UtcDateTime()"
+    if kind == "type" and isinstance(item, Text):
+        return "sa.Text()"
+    if kind == "type" and isinstance(item, String):
+        return f"sa.{item.impl!r}"
     return False
 
 

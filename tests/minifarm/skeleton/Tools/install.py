@@ -1,4 +1,4 @@
-# ruff: noqa: PTH100, PTH103, PTH118, PTH119, PTH123, PTH211, UP031
+# ruff: noqa: PTH100, PTH103, PTH112, PTH118, PTH119, PTH123, PTH211, UP031
 """Installs the miniature: the base interpreter's files, and over them what this repository has."""
 
 import os
@@ -62,11 +62,23 @@ def main(destdir, prefix, pydebug, *extensions):
     os.makedirs(binaries)
     shutil.copy(os.path.realpath(sys.executable), os.path.join(binaries, name))
     os.symlink(name, os.path.join(binaries, "python3"))
-    shutil.copytree("Lib", library, dirs_exist_ok=True)
+    shutil.copytree("Lib", library, ignore=unknown_to_make, dirs_exist_ok=True)
+    shutil.copy("frozen.txt", library)
     for extension in extensions:
         shutil.copy(extension, os.path.join(library, "lib-dynload"))
     mark(library, pydebug)
     install_pip(library)
+
+
+def unknown_to_make(folder, names):
+    """Leave out what `make install` does: all but modules in Lib/ itself, and its rubbish elsewhere."""
+    if folder == "Lib":
+        return [
+            name
+            for name in names
+            if not name.endswith(".py") and not os.path.isdir(os.path.join(folder, name))
+        ]
+    return [name for name in names if name.endswith((".orig", "~")) or name.startswith(".")]
 
 
 def packages(library):

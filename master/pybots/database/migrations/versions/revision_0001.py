@@ -1,11 +1,4 @@
-"""All tables.
-
-Until a farm is deployed, a change in tables.py is not a revision of its own; this one is written anew:
-
-    .venv/bin/python -m pybots.database.migrations.regenerate
-    .venv/bin/ruff check --fix master/pybots/database/migrations
-    .venv/bin/ruff format master/pybots/database/migrations
-"""
+"""All tables, as the first release made them: never changed again."""
 
 from __future__ import annotations
 

@@ -1,10 +1,16 @@
 # ruff: noqa: PTH103, PTH118, PTH123
-"""The miniature's ensurepip: its pip can say its version, and nothing else."""
+"""The miniature's ensurepip: its pip can say its version, and unpack a wheel."""
 
 import os
 import sysconfig
 
-PIP = "print('pip 0 (the miniature)')\n"
+PIP = """
+import sys, sysconfig, zipfile
+if "install" in sys.argv:
+    zipfile.ZipFile(sys.argv[-1]).extractall(sysconfig.get_path("purelib"))
+else:
+    print('pip 0 (the miniature)')
+"""
 
 
 def install_into(folder):

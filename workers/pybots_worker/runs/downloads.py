@@ -1,0 +1,116 @@
+"""The store of downloads that all runs on this machine share: by digest, verified, bounded."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import os
+import secrets
+import shutil
+import time
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from pybots_worker.interpreters.folders import remove_tree
+from pybots_worker.runs.download import download
+from pybots_worker.runs.locked import File
+
+DOWNLOADS = "downloads"
+"""Its folder in a worker's cache."""
+MAXIMUM_BYTES = 8_000_000_000
+"""What stays; beyond it the least recently used goes."""
+AT_ONCE = 6
+_LEFT_SECONDS = 86_400
+"""A part that is older was left by a process that is gone."""
+_PART = ".part-"
+
+
+class Downloads:
+    """`FOLDER/SHA256/NAME`. What is taken out is a copy, verified on its way: removing never hurts anybody."""
+
+    def __init__(self, folder: Path, *, seconds: float, maximum_bytes: int = MAXIMUM_BYTES) -> None:
+        self._folder = folder
+        self._seconds = seconds
+        self._maximum_bytes = maximum_bytes
+
+    def has(self, file: File) -> bool:
+        """Whether it is there; `take` finds out whether it is still what it was."""
+        return self._path(file).is_file()
+
+    def fetch(self, files: Iterable[File]) -> None:
+        """Download what is not there, several at once.
+
+        Raises RunEndedError: `worker-unfit` where a server cannot be reached, `fetch-failed` where it does not
+        have the file, or has another one.
+        """
+        missing = {file.sha256: file for file in files if not self.has(file)}
+        if not missing:
+            return
+        self._folder.mkdir(parents=True, exist_ok=True)
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            for done in [pool.submit(self._add, file) for file in missing.values()]:
+                done.result()
+        self._remove_oldest()
+
+    def take(self, file: File, folder: Path) -> Path:
+        """Copy a file into a folder, downloading it where it is not there. Raises RunEndedError as `fetch` does."""
+        target = folder / file.name
+        for _attempt in range(3):  # another process may remove it meanwhile, or it was spoilt
+            self.fetch([file])
+            with contextlib.suppress(FileNotFoundError):
+                if _copy(self._path(file), target) == file.sha256:
+                    os.utime(self._path(file).parent)
+                    return target
+                remove_tree(self._path(file).parent)
+        raise OSError(errno.EIO, "a download is not what was written", str(self._path(file)))
+
+    def _path(self, file: File) -> Path:
+        return self._folder / file.sha256 / file.name
+
+    def _add(self, file: File) -> None:
+        if not file.address:  # it was there when its address was looked for
+            raise FileNotFoundError(errno.ENOENT, "the download was removed meanwhile", file.name)
+        part = self._folder / f"{_PART}{secrets.token_hex(8)}"
+        part.mkdir()
+        try:
+            download(file.address, part / file.name, file.sha256, seconds=self._seconds)
+            (part / file.name).chmod(0o444)
+            try:
+                part.rename(self._path(file).parent)
+            except OSError as error:
+                if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                    raise
+                if not self.has(file):  # the same content under another name
+                    (part / file.name).rename(self._path(file))
+        finally:
+            remove_tree(part)
+
+    def _remove_oldest(self) -> None:
+        known = []
+        for place in self._folder.iterdir():
+            with contextlib.suppress(FileNotFoundError):
+                used = place.stat().st_mtime
+                if not place.name.startswith("."):
+                    known.append((used, sum(file.stat().st_size for file in place.iterdir()), place))
+                elif used < time.time() - _LEFT_SECONDS:
+                    remove_tree(place)
+        total = sum(size for _, size, _ in known)
+        for _, size, place in sorted(known):
+            if total <= self._maximum_bytes:
+                return
+            remove_tree(place)
+            total -= size
+
+
+def _copy(source: Path, target: Path) -> str:
+    """Copy a file and return the digest of what was copied."""
+    digest = hashlib.sha256()
+    with source.open("rb") as read, target.open("wb") as written:
+        while chunk := read.read(1 << 20):
+            digest.update(chunk)
+            written.write(chunk)
+        shutil.copymode(source, target)
+    target.chmod(0o644)
+    return digest.hexdigest()

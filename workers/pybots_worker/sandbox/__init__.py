@@ -1,0 +1,1 @@
+"""What a project's code may see, use and leave behind on this machine."""
