@@ -15,7 +15,7 @@ import click
 
 from bench.command import bench
 from bench.figures import Comparison, Findings, Samples, at_most
-from bench.real_farm import Made, RealFarm, running
+from bench.real_farm import Made, RealFarm, git, running
 from pybots.commands.demonstration.cpython_source import CPythonSource
 
 AIM = 0.02
@@ -46,7 +46,7 @@ def main(repository: str | None, commits: int, clean: int) -> Findings:
 
 def head(farm: RealFarm) -> str:
     """Return the commit with which the trunk begins."""
-    return (farm.trunk / "refs" / "heads" / "main").read_text().strip()
+    return git(farm.trunk, "rev-parse", "main")
 
 
 def findings(first: Made, ours: list[Made], peer: list[Made]) -> Findings:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.lib_only_commit import findings
+from bench.lib_only_commit import findings, head
 from bench.real_farm import Made, RealFarm, running
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "minifarm"))
@@ -33,6 +33,7 @@ def test_commits_are_made_by_a_real_master_and_worker(tmp_path: Path) -> None:
     """With the miniature trunk, which has no ccache and no compiler to wait for."""
     (first,) = make_trunk(tmp_path / "source", [TrunkCommit("Begin", {"Lib/minifile.py": "VALUE = 1\n"})])
     farm = RealFarm(tmp_path, str(tmp_path / "source"))
+    assert head(farm) == first
     with running(farm):
         assert farm.made(first, 120).clean
         quick = farm.made(farm.commit("Lib/minifile.py", "VALUE = 2\n"), 120)
