@@ -190,6 +190,8 @@ class RunRow(Base):
     complete: Mapped[bool] = mapped_column(default=False)
     """True when the whole suite was collected and ran to its end, so that a test not reported is absent."""
     outcomes_digest: Mapped[str] = mapped_column(String(64), default="")
+    report_digest: Mapped[str] = mapped_column(String(64), default="")
+    """Of the report without its times (`results.report_digest`): one that repeats it need not be read."""
     wanted_at: Mapped[datetime]
     started_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]

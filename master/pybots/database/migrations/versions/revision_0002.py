@@ -40,6 +40,9 @@ def upgrade() -> None:
                 "environment_digest", sa.String(length=64), server_default=sa.text("('')"), nullable=False
             )
         )
+        batch_op.add_column(
+            sa.Column("report_digest", sa.String(length=64), server_default=sa.text("('')"), nullable=False)
+        )
         batch_op.create_index(batch_op.f("ix_runs_environment_id"), ["environment_id"], unique=False)
 
     with op.batch_alter_table("workers", schema=None) as batch_op:
