@@ -179,7 +179,7 @@ password_file = "secrets/{name}"
                 select(ProjectRow.name, RunRow.status)
                 .join(RunRow, RunRow.project_id == ProjectRow.id)
                 .order_by(RunRow.id)
-            ).tuples()
+            )
             return dict(rows.all())
 
     def wait(self, what: str, condition: Callable[[], bool], seconds: float = 120) -> None:

@@ -31,13 +31,11 @@ pytestmark = [pytest.mark.minifarm, pytest.mark.timeout(300)]
 # Writes pairs for ever, each in one transaction: a copy that holds one of a pair is not of one moment.
 WRITER = """
 import sys, datetime
-from pybots.database.engine import Sessions
+from pybots.database.engine import Sessions, open_engine
 from pybots.database.tables import Request
 sessions = Sessions(open_engine(sys.argv[1]))
 number = 0
 while True:
-    for half in ("left", "right"):
-        pass
     with sessions.writing() as session:
         for half in ("left", "right"):
             session.add(Request(kind=half, subject=str(number), requested_at=datetime.datetime.now(datetime.UTC),
