@@ -56,7 +56,12 @@ def recipe(parts: Parts) -> Callable[..., None]:
 
 @pytest.fixture
 def planner(parts: Parts) -> Planner:
-    worker = {"name": "one", "platform": "linux-x86_64-glibc", "interpreters": True, "password_file": "x"}
+    worker = {
+        "name": "one",
+        "platform": "linux-x86_64-glibc",
+        "interpreters": True,
+        "password_file": "passwords/one",
+    }
     configuration = FarmConfiguration.model_validate(
         {
             "trunk": {"git": "/nowhere"},
@@ -192,13 +197,14 @@ def test_an_interpreter_that_was_not_proven_runs_nothing(
 
 
 @pytest.mark.parametrize(
-    "path", ["../secrets", "../master", "..", "../..", "/", "../source/../secrets", "../link"]
+    "path",
+    ["../secrets", "../passwords", "../master", "..", "../..", "/", "../source/../secrets", "../link"],
 )
 def test_a_recipe_cannot_have_the_farms_own_files_handed_out(
     parts: Parts, planner: Planner, recipe: Callable[..., None], path: str
 ) -> None:
     root = parts.folder.root
-    for name in ("secrets", "master"):
+    for name in ("secrets", "passwords", "master"):
         (root / name).mkdir()
         (root / name / "one").write_text("a password")
     (root / "link").symlink_to(root / "secrets")
@@ -208,6 +214,21 @@ def test_a_recipe_cannot_have_the_farms_own_files_handed_out(
     assert len(list(parts.folder.sources.iterdir())) == 1
     with parts.sessions.reading() as session:
         assert "has the farm's own files" in session.get_one(Condition, "source of greedy").text
+
+
+def test_a_recipe_cannot_have_any_other_folder_of_the_machine_handed_out(
+    parts: Parts, planner: Planner, recipe: Callable[..., None], tmp_path: Path
+) -> None:
+    elsewhere = tmp_path.with_name(f"{tmp_path.name}-elsewhere")
+    elsewhere.mkdir()
+    (parts.folder.root / "link").symlink_to(elsewhere)
+    for name, path in (("greedy", str(elsewhere)), ("sly", "../link")):
+        recipe(name, source=f'path = "{path}"')
+    recipe("plain")
+    assert [run.project for run in planner.for_interpreter(interpreter(parts))] == ["plain"]
+    with parts.sessions.reading() as session:
+        for name in ("greedy", "sly"):
+            assert "[registry] sources" in session.get_one(Condition, f"source of {name}").text
 
 
 def test_asked_by_several_threads_at_once_each_run_is_planned_once(

@@ -86,6 +86,8 @@ store_port = {store_port}
 keepalive_seconds = {self.keepalive_seconds}
 [site]
 port = {site_port}
+[registry]
+sources = ["{self.sources}"]
 """
         if self.packages is not None:
             text += f'[packages]\noffline = true\nfolder = "{self.packages}"\n'

@@ -25,6 +25,8 @@ from pathlib import Path
 from pybots.commands.demonstration import carry_out, farm_folder
 recipes = Path(sys.argv.pop(1))
 farm_folder.shipped_recipes = lambda: sorted(recipes.glob("*.toml"))
+farm_toml = farm_folder.farm_toml
+farm_folder.farm_toml = lambda **facts: f'{farm_toml(**facts)}[registry]\\nsources = ["{recipes.parent}"]\\n'
 carry_out.make_fit = lambda say, install: []
 from pybots.commands.demo import demo
 demo()

@@ -105,6 +105,8 @@ class RegistrySection(Section):
 
     folder: str = "projects"
     """A folder of recipes, relative to the farm's folder."""
+    sources: list[str] = []
+    """Folders outside of the farm's own below which a recipe's `path` may lie: all of it is handed to workers."""
 
 
 class PackagesSection(Section):

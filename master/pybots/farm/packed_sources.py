@@ -7,6 +7,7 @@ import hashlib
 import io
 import os
 import tarfile
+from collections.abc import Sequence
 from pathlib import Path
 
 LEFT_OUT = frozenset({".git", ".hg", ".tox", ".venv", "__pycache__", ".pytest_cache", "node_modules"})
@@ -25,12 +26,27 @@ class FolderTooLarge(FolderRefused):
     """It holds more than the farm hands out."""
 
 
-def refuse_own(folder: Path, root: Path) -> None:
-    """Raise FolderRefused where the resolved *folder* holds the farm in *root*, or is of its own folders."""
+def refuse_own(folder: Path, root: Path, secret: Sequence[Path]) -> None:
+    """Raise FolderRefused where the resolved *folder* holds the farm in *root*, is of its own folders, or has a secret.
+
+    *secret* are files; whatever else is in the folder of one is kept with it, unless that is *root* itself.
+    """
     root = root.resolve()
-    inside = folder.relative_to(root).parts[:1] if folder.is_relative_to(root) else ()
-    if root.is_relative_to(folder) or not OWN.isdisjoint(inside):
+    kept = [root / name for name in OWN] + [file.resolve().parent for file in secret]
+    private = [place for place in kept if place != root]
+    holds = any(place.is_relative_to(folder) for place in (root, *private))
+    if holds or any(folder.is_relative_to(place) for place in private):
         msg = f"{folder} has the farm's own files: name a folder of sources"
+        raise FolderRefused(msg)
+
+
+def refuse_outside(folder: Path, allowed: Sequence[Path]) -> None:
+    """Raise FolderRefused where the resolved *folder* is below none of *allowed*."""
+    if not any(folder.is_relative_to(place.resolve()) for place in allowed):
+        msg = (
+            f"{folder} is outside of the farm: where every worker may have what is there, "
+            "name it, or a folder above it, in farm.toml under [registry] sources"
+        )
         raise FolderRefused(msg)
 
 

@@ -11,7 +11,7 @@ from pybots.config.model import FarmConfiguration
 from pybots.database import conditions
 from pybots.database.tables import ArtifactRow, InterpreterRow, RunRow
 from pybots.farm.addresses import addresses_of, packages_of
-from pybots.farm.packed_sources import FolderRefused, pack_folder, refuse_own
+from pybots.farm.packed_sources import FolderRefused, pack_folder, refuse_outside, refuse_own
 from pybots.farm.parts import Parts, all_tracks
 from pybots.interpreters import records as interpreters
 from pybots.registry.read import read_registry
@@ -157,7 +157,10 @@ class Planner:
         if not path:
             return None
         folder = (registered.file.parent / path).resolve(strict=True)
-        refuse_own(folder, self.parts.folder.root)
+        own, registry = self.parts.folder, self.configuration.registry
+        passwords = [own.relative(worker.password_file) for worker in self.configuration.worker]
+        refuse_own(folder, own.root, passwords)
+        refuse_outside(folder, [own.root, *map(own.relative, (registry.folder, *registry.sources))])
         return self.addresses.source(pack_folder(folder, self.parts.folder.sources))
 
     def _degraded(self, name: str, text: str) -> None:
