@@ -14,7 +14,10 @@ from typing import Any
 
 import pytest
 
-from pybots_worker.contract import Ending, Limits
+from pybots_worker.bounded_log import BoundedLog
+from pybots_worker.contract import Ending, Limits, StoredInterpreter
+from pybots_worker.runs.place import Place
+from pybots_worker.runs.uv_steps import packages_here
 from pybots_worker.sandbox.machine import Grants, grants
 from pybots_worker.sandbox.words import Lack
 from tiny_projects import PASSES, Bench, write_project
@@ -83,6 +86,39 @@ def test_suite_sees_nothing_of_this_machine(bench: Bench, monkeypatch: pytest.Mo
     assert len(seen["processes"]) == 2
     assert seen["names"] == ["pybots", "pybots", 1000]
     assert (seen["secrets"], seen["address"], seen["stdin"]) == ([], "127.0.0.1", "")
+
+
+def test_a_recipes_variable_shows_nothing(bench: Bench) -> None:
+    """`SSL_CERT_FILE` and the like are shown where the worker's owner named a file, and nowhere else."""
+    secret = bench.folder / "private"
+    secret.mkdir()
+    (secret / "key").write_text("secret")
+    names = ("SSL_CERT_DIR", "PIP_CERT", "PIP_CLIENT_CERT", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+    code = SAYS + f"say([os.path.exists({str(secret)!r}), os.environ['PIP_CERT']])"
+    result, folder = suite(bench, code, environment=dict.fromkeys(names, str(secret)), network=True)
+    assert result.exit_status == 0, result
+    assert printed(folder) == [False, str(secret)]
+
+
+@pytest.mark.parametrize(
+    ("named", "stored", "shown"),
+    [
+        ({"requirements": ["dep @ git+file://{here}@v1"]}, False, True),
+        ({"source": {"kind": "git", "url": "{here}", "ref": "v1"}}, False, True),
+        ({"source": {"kind": "git", "url": "https://example.org{here}", "ref": "v1"}}, False, False),
+        ({"install": [["cat", "{here}"]]}, True, False),
+        ({"requirements": ["dep @ git+file://{here}@v1"]}, True, False),
+        ({"source": {"kind": "git", "url": "{here}", "ref": "v1"}}, True, False),
+    ],
+)
+def test_folders_of_this_machine_are_for_who_tries_a_recipe_here(
+    bench: Bench, named: dict[str, Any], stored: bool, shown: bool
+) -> None:
+    fields = json.loads(json.dumps(named).replace("{here}", str(bench.folder)))
+    if stored:
+        fields["interpreter"] = StoredInterpreter(digest="0" * 64, url="http://example.org")
+    place = Place(bench.specification(**fields), bench.folder, bench.folder, BoundedLog(10, 10))
+    assert packages_here(place) == ([bench.folder] if shown else [])
 
 
 def test_suite_writes_only_what_is_the_runs(bench: Bench) -> None:

@@ -133,13 +133,15 @@ class Place:
         folders = (*(path for path in own if path.is_dir() and not path.is_symlink()), *writable)
         if grants().lack:
             return Bounds(limits, (*own, scratch))
-        named = [Path(environment[name]) for name in _FILES if environment.get(name)]
+        # Of a variable that a recipe set, nothing is shown: it could name any file of this machine.
+        handed_on = [name for name in _FILES if environment.get(name, "") == os.environ.get(name)]
         seen = [
+            self.ours / "uv.toml",
             self.under_test,
             self.deselected,
             uv(),
             *self.shown,
-            *named,
+            *(Path(environment[name]) for name in handed_on if environment[name]),
             *_local(self.specification),
             *readable,
         ]

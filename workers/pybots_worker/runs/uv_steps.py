@@ -11,7 +11,7 @@ from urllib.parse import unquote
 
 from packaging.utils import canonicalize_name, parse_wheel_filename
 
-from pybots_worker.contract import GitSource
+from pybots_worker.contract import GitSource, LocalInterpreter
 from pybots_worker.runs.explain import Explanation, Trouble
 from pybots_worker.runs.locked import Entry, File
 from pybots_worker.runs.place import Place, uv
@@ -179,8 +179,14 @@ class Uv:
 
 
 def packages_here(place: Place) -> list[Path]:
-    """The git repositories on this machine that the recipe names; a lock, or a project, cannot name more of them."""
+    """The folders on this machine that the recipe names; a lock, or a project, cannot name more of them.
+
+    None in a farm's runs: there a recipe is a stranger's, and whatever it named would be shown to it. Only who tries
+    one with a Python of their own (`pybots project try`) means their own folders.
+    """
     specification = place.specification
+    if not isinstance(specification.interpreter, LocalInterpreter):
+        return []
     named = [*specification.requirements, *(text for step in specification.install or [] for text in step)]
     if isinstance(specification.source, GitSource):
         named.append(specification.source.url)
