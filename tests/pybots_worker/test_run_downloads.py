@@ -13,7 +13,7 @@ import pytest
 from pybots_worker.contract import Ending
 from pybots_worker.runs.built import BuiltWheels, built_wheels
 from pybots_worker.runs.downloads import Downloads
-from pybots_worker.runs.locked import File
+from pybots_worker.runs.locked import File, LockError
 from pybots_worker.runs.phases import RunEndedError
 from pybots_worker.runs.plain import read_plain
 
@@ -165,3 +165,28 @@ def test_plain_files_only(tmp_path: Path) -> None:
             read_plain(folder, name, most)
     with pytest.raises(OSError):  # noqa: PT011
         read_plain(tmp_path / "beside", "file", 9)
+
+
+@pytest.mark.parametrize(
+    ("name", "sha256"),
+    [("../../.bashrc", "0" * 64), ("/etc/passwd", "0" * 64), ("a.whl", "../" * 21 + "a"), ("..", "0" * 64)],
+)
+def test_a_file_that_would_be_another_path_is_none(name: str, sha256: str) -> None:
+    with pytest.raises(LockError):
+        File(name, sha256, "https://example.org/a")
+
+
+def test_project_code_cannot_have_a_file_of_this_machine_taken(tmp_path: Path) -> None:
+    links, secret = tmp_path / "links", tmp_path / "secret"
+    links.mkdir()
+    for path in (links / "a.whl", secret):
+        path.write_text("content")
+    (links / "link.whl").symlink_to(secret)
+    digest = hashlib.sha256(b"content").hexdigest()
+    store = Downloads(tmp_path / "store", seconds=10, local=[links])
+    (tmp_path / "out").mkdir()
+    assert store.take(File("a.whl", digest, (links / "a.whl").as_uri()), tmp_path / "out").is_file()
+    other = Downloads(tmp_path / "other", seconds=10, local=[links])
+    for address in (secret.as_uri(), str(secret), (links / "link.whl").as_uri()):
+        with pytest.raises(RunEndedError, match="do not come from"):
+            other.take(File("b.whl", digest, address), tmp_path / "out")

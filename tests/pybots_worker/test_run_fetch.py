@@ -25,7 +25,7 @@ from pybots_worker.contract import (
     PypiSource,
     Source,
 )
-from pybots_worker.runs.fetch import Fetched, fetch_source, folder_digest
+from pybots_worker.runs.fetch import Fetched, fetch_source, folder_digest, unpack_source
 from pybots_worker.runs.phases import RunEndedError
 from pybots_worker.runs.place import Place
 from pybots_worker.runs.scratch import remove_scratch
@@ -347,3 +347,37 @@ def test_folder_digest_knows_names_modes_and_links(tmp_path: Path) -> None:
     (tmp_path / "c").symlink_to("b")
     digests.add(folder_digest(tmp_path))
     assert len(digests) == 4
+
+
+@pytest.mark.parametrize(
+    ("members", "refused"),
+    [
+        ([("top/a", "", ""), ("top/docs/a", "../a", "symbolic")], False),
+        ([("top/a", "", ""), ("top/b", "top/a", "hard")], False),
+        ([("top/l", "..", "symbolic")], False),
+        ([("top/l", "../..", "symbolic")], True),
+        ([("top/l", "/etc", "symbolic")], True),
+        ([("top/l", "a/../..", "symbolic")], True),
+        ([("top/d/e/f", "", ""), ("top/l", "d/e", "symbolic"), ("top/l/up", "../..", "symbolic")], True),
+        ([("top/b", "../x", "hard")], True),
+        ([("top/../../x", "", "")], True),
+        ([("top/" + "d" * 1000, "", "")], True),
+    ],
+)
+def test_links_that_could_lead_outside_are_refused(
+    tmp_path: Path, members: list[tuple[str, str, str]], refused: bool
+) -> None:
+    """tarfile's own filter resolves paths, and can be deceived by those that are too long (CVE-2025-4517)."""
+    archive = tmp_path / "x.tar.gz"
+    with tarfile.open(archive, "w:gz") as packed:
+        for name, link, kind in members:
+            member = tarfile.TarInfo(name)
+            member.linkname = link
+            member.type = {"symbolic": tarfile.SYMTYPE, "hard": tarfile.LNKTYPE}.get(kind, tarfile.REGTYPE)
+            packed.addfile(member)
+    if refused:
+        with pytest.raises(RunEndedError, match="leads elsewhere"):
+            unpack_source(archive, tmp_path / "source")
+    else:
+        unpack_source(archive, tmp_path / "source")
+        assert (tmp_path / "source").is_dir()

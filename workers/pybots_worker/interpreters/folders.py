@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import secrets
 import shutil
 import stat
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -42,10 +44,21 @@ def _delete(path: Path) -> None:
     if path.is_symlink() or not path.is_dir():
         path.unlink(missing_ok=True)
         return
-    for folder, _folders, _files in os.walk(path):
-        with contextlib.suppress(OSError):
-            Path(folder).chmod(stat.S_IRWXU)  # else nothing in it can be deleted
-    shutil.rmtree(path, onerror=_once_more)
+    try:
+        for folder, _folders, _files in os.walk(path):
+            with contextlib.suppress(OSError):
+                Path(folder).chmod(stat.S_IRWXU)  # else nothing in it can be deleted
+        shutil.rmtree(path, onerror=_once_more)
+    except (RecursionError, OSError):
+        _delete_deep(path)
+
+
+def _delete_deep(path: Path) -> None:
+    """Delete what is nested too deeply, or has too long a path, for Python: the system's own programs can."""
+    for command in (["chmod", "-R", "u+rwX", "--", str(path)], ["rm", "-rf", "--", str(path)]):
+        done = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
+    if path.exists():
+        raise OSError(errno.EIO, f"it cannot be removed: {done.stderr[-200:]}", str(path))
 
 
 def _once_more(function: Callable[..., Any], path: str, _error: Any) -> None:

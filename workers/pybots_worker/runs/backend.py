@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from pybots_worker.contract import Ending
+from pybots_worker.interpreters.folders import remove_tree
 from pybots_worker.runs.explain import Explanation, Trouble, mentions_network
+from pybots_worker.runs.locked import FILE_NAME
 from pybots_worker.runs.phases import RunEndedError
 from pybots_worker.runs.place import Place
 from pybots_worker.runs.plain import read_plain
@@ -53,7 +55,7 @@ class Backend:
     def build(self, what: str, target: Path) -> str:
         """Build a wheel into a folder of the place, and return its name. Raises StepFailedError, RunEndedError."""
         answer = self._call("build_wheel", what, str(target))
-        if not isinstance(answer, str) or "/" in answer or not answer.endswith(".whl"):
+        if not isinstance(answer, str) or not FILE_NAME.fullmatch(answer) or not answer.endswith(".whl"):
             raise StepFailedError(what, "", Explanation(Trouble.OTHER, "the backend names no wheel"))
         return answer
 
@@ -69,13 +71,13 @@ class Backend:
         command = [str(self.python), str(self.place.under_test / "pybots_backend.py"), json.dumps(task)]
 
         def call(network: bool) -> str:
-            answer.unlink(missing_ok=True)
+            remove_tree(answer)  # whatever a build left there
             return run_step(self.place, what, command, self.environment, cwd=self.source, network=network)
 
         offline_first(self.place, what, call)
         try:
             return json.loads(read_plain(answer.parent, answer.name, _ANSWER_BYTES))
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             reason = f"the backend left no answer: {error}"
             raise StepFailedError(what, "", Explanation(Trouble.OTHER, reason)) from error
 
@@ -117,7 +119,7 @@ def read_build_system(source: Path) -> BuildSystem:
             str(table.get("build-backend", _LEGACY)),
             _texts(table.get("backend-path", [])),
         )
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         detail = f"the [build-system] of pyproject.toml is broken: {error!r}"
         raise RunEndedError(Ending.INSTALL_FAILED, detail) from error
 

@@ -9,13 +9,16 @@ import os
 import secrets
 import shutil
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
+from pybots_worker.contract import Ending
 from pybots_worker.interpreters.folders import remove_tree
 from pybots_worker.runs.download import download
 from pybots_worker.runs.locked import File
+from pybots_worker.runs.phases import RunEndedError
 
 DOWNLOADS = "downloads"
 """Its folder in a worker's cache."""
@@ -30,7 +33,19 @@ _PART = ".part-"
 class Downloads:
     """`FOLDER/SHA256/NAME`. What is taken out is a copy, verified on its way: removing never hurts anybody."""
 
-    def __init__(self, folder: Path, *, seconds: float, maximum_bytes: int = MAXIMUM_BYTES) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        seconds: float,
+        maximum_bytes: int = MAXIMUM_BYTES,
+        local: Sequence[Path] | None = None,
+    ) -> None:
+        """With *local*, what is on this machine is taken from below these folders only.
+
+        Project code may have written the answer that names the address: any other file is none of its business.
+        """
+        self._local = local
         self._folder = folder
         self._seconds = seconds
         self._maximum_bytes = maximum_bytes
@@ -72,6 +87,7 @@ class Downloads:
     def _add(self, file: File) -> None:
         if not file.address:  # it was there when its address was looked for
             raise FileNotFoundError(errno.ENOENT, "the download was removed meanwhile", file.name)
+        self._refuse_elsewhere(file)
         part = self._folder / f"{_PART}{secrets.token_hex(8)}"
         part.mkdir()
         try:
@@ -86,6 +102,15 @@ class Downloads:
                     (part / file.name).rename(self._path(file))
         finally:
             remove_tree(part)
+
+    def _refuse_elsewhere(self, file: File) -> None:
+        parts = urlsplit(file.address)
+        if self._local is None or parts.scheme in ("http", "https"):
+            return
+        path = Path(unquote(parts.path) if parts.scheme == "file" else file.address).resolve()
+        if not any(path.is_relative_to(folder.resolve()) for folder in self._local):
+            detail = f"{file.name} is at an address that packages do not come from"
+            raise RunEndedError(Ending.FETCH_FAILED, detail)
 
     def _remove_oldest(self) -> None:
         known = []

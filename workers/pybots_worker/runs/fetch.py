@@ -11,13 +11,13 @@ import tarfile
 import tomllib
 import zipfile
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from urllib.parse import unquote, urlsplit
 
 from pybots_worker.contract import ArchiveSource, Ending, FolderSource, GitSource, PypiSource
 from pybots_worker.runs.downloads import DOWNLOADS, Downloads
 from pybots_worker.runs.explain import explain
-from pybots_worker.runs.locked import File
+from pybots_worker.runs.locked import FILE_NAME, File
 from pybots_worker.runs.phases import RunEndedError
 from pybots_worker.runs.place import Place, uv
 from pybots_worker.runs.steps import StepFailedError, ended, raise_if_unfit, run_step
@@ -36,6 +36,7 @@ NOT_COPIED = shutil.ignore_patterns(
 )
 MAXIMUM_BYTES = 2_000_000_000
 MAXIMUM_FILES = 200_000
+MAXIMUM_NAME = 1000
 """Of an archive, unpacked."""
 _MACHINE = frozenset(
     {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.ENOMEM, errno.EMFILE, errno.ENFILE}
@@ -79,9 +80,9 @@ def _fetch_sdist(place: Place, source: PypiSource, interpreter: Path) -> Fetched
     name = re.sub(r"[-_.]+", "-", source.name).lower()
     what = f"{source.name}=={source.version}" if source.version else source.name
     (place.work / "fetch.in").write_text(what + "\n")
-    (place.work / "fetch.toml").write_text(place.uv_configuration(metadata_of=name))
+    (place.ours / "fetch.toml").write_text(place.uv_configuration(metadata_of=name))
     environment = place.install_environment(place.work / "uv") | {
-        "UV_CONFIG_FILE": str(place.work / "fetch.toml")
+        "UV_CONFIG_FILE": str(place.ours / "fetch.toml")
     }
     answer = place.work / "pylock.toml"
     command = [
@@ -106,9 +107,12 @@ def _fetch_sdist(place: Place, source: PypiSource, interpreter: Path) -> Fetched
 
 
 def _fetch_archive(place: Place, address: str, sha256: str, revision: str) -> Fetched:
-    name = Path(unquote(urlsplit(address).path)).name or "source.tar.gz"
+    name = Path(unquote(urlsplit(address).path)).name
+    name = name if FILE_NAME.fullmatch(name) else "source.tar.gz"
     place.log.write(f"\nfetching {name}\n".encode())
-    downloads = Downloads(place.cache / DOWNLOADS, seconds=place.specification.limits.prepare_seconds)
+    seconds, source = place.specification.limits.prepare_seconds, place.specification.source
+    asked = [Path(address).parent] if isinstance(source, ArchiveSource) else []
+    downloads = Downloads(place.cache / DOWNLOADS, seconds=seconds, local=[*place.links, *asked])
     archive = downloads.take(File(name, sha256, address), place.work)
     unpack_source(archive, place.source)
     archive.unlink()
@@ -153,6 +157,7 @@ class _Bound:
 
     def __init__(self) -> None:
         self._bytes = self._files = 0
+        self._links: set[PurePosixPath] = set()
 
     def add(self, size: int) -> None:
         self._bytes += size
@@ -161,8 +166,31 @@ class _Bound:
             detail = f"the source's archive holds more than {MAXIMUM_BYTES} bytes or {MAXIMUM_FILES} files"
             raise RunEndedError(Ending.FETCH_FAILED, detail)
 
+    def _refuse_escape(self, member: tarfile.TarInfo) -> None:
+        """Refuse what could lead outside: tarfile's own filter can be deceived by paths that are too long to resolve.
+
+        A link may begin with `..` where no folder above it is a link itself; then what it names is what it seems.
+        """
+        name, link = PurePosixPath(member.name), PurePosixPath(member.linkname).parts
+        up = (
+            next((index for index, part in enumerate(link) if part != ".."), len(link))
+            if member.issym()
+            else 0
+        )
+        bad = ".." in name.parts or len(member.name) > MAXIMUM_NAME
+        if member.issym() or member.islnk():
+            bad = bad or link[:1] == ("/",) or ".." in link[up:] or up >= len(name.parts)
+            bad = bad or (up > 0 and not self._links.isdisjoint(name.parents))
+        if bad:
+            raise RunEndedError(
+                Ending.FETCH_FAILED, f"the source's archive is broken: {member.name[:100]!r} leads elsewhere"
+            )
+        if member.issym():
+            self._links.add(name)
+
     def member(self, member: tarfile.TarInfo, path: str) -> tarfile.TarInfo | None:
         self.add(member.size)
+        self._refuse_escape(member)
         safe = tarfile.data_filter(member, path)
         return safe.replace(mtime=max(safe.mtime, _EARLIEST)) if safe else None
 

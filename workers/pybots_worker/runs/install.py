@@ -64,7 +64,13 @@ def _wheels(place: Place, provided: Provided) -> Iterator[Wheels]:
             place,
             uv,
             provided.python,
-            Files(uv, target, Downloads(place.cache / DOWNLOADS, seconds=seconds)),
+            Files(
+                uv,
+                target,
+                Downloads(
+                    place.cache / DOWNLOADS, seconds=seconds, local=[*place.links, *packages_here(place)]
+                ),
+            ),
             built,
             sections={},
             growing=place.specification.lock is None,

@@ -17,7 +17,8 @@ _ENTRY = re.compile(
 )
 _ADDRESS = re.compile(r"git\+[a-z+]+://[^\s@][^\s]*@[0-9a-f]{40}(?:#\S+)?|(?:https?|file)://\S+")
 _HASH = re.compile(r"\s+--hash=sha256:(?P<sha256>[0-9a-f]{64})(?: \\)?")
-_FILE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+!-]{0,250}")
+FILE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+!-]{0,250}")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 class LockError(Exception):
@@ -31,6 +32,12 @@ class File:
     name: str
     sha256: str
     address: str = field(default="", compare=False)
+
+    def __post_init__(self) -> None:
+        """Raise LockError for what must not become a path: both are, in the store of downloads."""
+        if not FILE_NAME.fullmatch(self.name) or not _SHA256.fullmatch(self.sha256):
+            msg = f"{self.name[:100]!r} with sha256 {self.sha256[:100]!r} is no file's name with its digest"
+            raise LockError(msg)
 
     @property
     def is_wheel(self) -> bool:
@@ -154,7 +161,7 @@ def _entry(line: str) -> Entry:
 
 def _check_file(entry: Entry, name: str) -> None:
     """A file's name says what is in it and becomes a path: it must be plain, and of this distribution."""
-    if not _FILE.fullmatch(name):
+    if not FILE_NAME.fullmatch(name):
         msg = f"{name[:100]!r} is no file's name"
         raise LockError(msg)
     if not name.endswith(".whl"):

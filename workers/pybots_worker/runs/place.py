@@ -134,15 +134,20 @@ class Place:
         if grants().lack:
             return Bounds(limits, (*own, scratch))
         # Of a variable that a recipe set, nothing is shown: it could name any file of this machine.
-        handed_on = [name for name in _FILES if environment.get(name, "") == os.environ.get(name)]
+        of_owner = [name for name in _FILES if name not in self.specification.environment]
+        handed_on = [
+            Path(environment[name])
+            for name in of_owner
+            if environment.get(name)
+            and (environment[name] == os.environ.get(name) or Path(environment[name]).parent == self.ours)
+        ]
         seen = [
-            self.ours / "uv.toml",
             self.under_test,
             self.deselected,
             uv(),
             *self.shown,
-            *(Path(environment[name]) for name in handed_on if environment[name]),
-            *_local(self.specification),
+            *handed_on,
+            *self.links,
             *readable,
         ]
         sandbox = Sandbox(
@@ -154,6 +159,12 @@ class Place:
             network=network,
         )
         return Bounds(limits, (*own, scratch), sandbox)
+
+    @property
+    def links(self) -> list[Path]:
+        """The folders on this machine that packages come from."""
+        found = [urlsplit(link) for link in self.specification.packages.find_links]
+        return [Path(unquote(link.path)) for link in found if link.scheme in ("", "file")]
 
     def values(self) -> dict[str, str]:
         """What the placeholders stand for."""
@@ -248,12 +259,6 @@ def uv() -> Path:
 
 def _ours(names: Iterable[str]) -> dict[str, str]:
     return {name: os.environ[name] for name in names if name in os.environ}
-
-
-def _local(specification: RunSpecification) -> list[Path]:
-    """The folders on this machine that packages come from."""
-    links = [urlsplit(link) for link in specification.packages.find_links]
-    return [Path(unquote(link.path)) for link in links if link.scheme in ("", "file")]
 
 
 def _worker_path() -> list[str]:

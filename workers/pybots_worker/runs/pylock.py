@@ -21,7 +21,7 @@ def read_pylock(content: bytes, folder: Path) -> list[Entry]:
     try:
         packages = tomllib.loads(content.decode()).get("packages", [])
         return [_entry(package, folder / "work") for package in packages if not _is_own(package, folder)]
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         msg = f"uv's answer cannot be read: {error!r}"
         raise LockError(msg) from error
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from pybots_worker.bounded_log import BoundedLog
 from pybots_worker.contract import Ending
+from pybots_worker.interpreters.folders import remove_tree
 from pybots_worker.processes import run_limited
 from pybots_worker.runs.explain import Explanation, Trouble, explain
 from pybots_worker.runs.phases import RunEndedError
@@ -63,9 +64,9 @@ def run_step(
     """
     seconds = place.specification.limits.prepare_seconds
     bounds = place.bounds(environment, network=network, writable=writable, readable=readable)
-    place.pip_log.unlink(missing_ok=True)
+    remove_tree(place.pip_log)  # whatever a build left there
     output = BoundedLog(_OUTPUT_BYTES // 2, _OUTPUT_BYTES // 2)
-    place.log.write(f"\n$ {shlex.join(command)}\n".encode())
+    place.log.write(f"\n$ {shlex.join(command)}\n".encode("utf-8", "backslashreplace"))
     try:
         finished = run_limited(
             command,

@@ -12,6 +12,7 @@ from urllib.parse import unquote
 from packaging.utils import canonicalize_name, parse_wheel_filename
 
 from pybots_worker.contract import GitSource, LocalInterpreter
+from pybots_worker.interpreters.folders import remove_tree
 from pybots_worker.runs.explain import Explanation, Trouble
 from pybots_worker.runs.locked import Entry, File
 from pybots_worker.runs.place import Place, uv
@@ -87,7 +88,7 @@ class Uv:
         self, name: str, lines: Sequence[str], options: Sequence[str], environment: Mapping[str, str]
     ) -> list[Entry]:
         answer = self.place.work / f"pylock.{canonicalize_name(name)[:80].replace('.', '-')}.toml"
-        answer.unlink(missing_ok=True)  # uv would prefer the versions in it
+        remove_tree(answer)  # uv would prefer the versions in it
         command = [
             str(uv()),
             "pip",
