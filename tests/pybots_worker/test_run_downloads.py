@@ -171,9 +171,9 @@ def test_plain_files_only(tmp_path: Path) -> None:
     ("name", "sha256"),
     [("../../.bashrc", "0" * 64), ("/etc/passwd", "0" * 64), ("a.whl", "../" * 21 + "a"), ("..", "0" * 64)],
 )
-def test_a_file_that_would_be_another_path_is_none(name: str, sha256: str) -> None:
+def test_a_file_that_would_be_another_path_is_none(tmp_path: Path, name: str, sha256: str) -> None:
     with pytest.raises(LockError):
-        File(name, sha256, "https://example.org/a")
+        Downloads(tmp_path, seconds=1).fetch([File(name, sha256, "https://example.org/a")])
 
 
 def test_project_code_cannot_have_a_file_of_this_machine_taken(tmp_path: Path) -> None:

@@ -82,6 +82,7 @@ class Downloads:
         raise OSError(errno.EIO, "a download is not what was written", str(self._path(file)))
 
     def _path(self, file: File) -> Path:
+        file.raise_unless_plain()
         return self._folder / file.sha256 / file.name
 
     def _add(self, file: File) -> None:

@@ -33,7 +33,7 @@ class File:
     sha256: str
     address: str = field(default="", compare=False)
 
-    def __post_init__(self) -> None:
+    def raise_unless_plain(self) -> None:
         """Raise LockError for what must not become a path: both are, in the store of downloads."""
         if not FILE_NAME.fullmatch(self.name) or not _SHA256.fullmatch(self.sha256):
             msg = f"{self.name[:100]!r} with sha256 {self.sha256[:100]!r} is no file's name with its digest"

@@ -55,4 +55,6 @@ def _file(described: dict[str, Any], folder: Path) -> File:
     if len(sha256) != 64:
         msg = f"the index names no sha256 for {name}"
         raise LockError(msg)
-    return File(name, sha256, address)
+    file = File(name, sha256, address)
+    file.raise_unless_plain()
+    return file
