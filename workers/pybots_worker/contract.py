@@ -254,6 +254,9 @@ class RunSpecification(Shape):
     command: Command
     report: ReportFormat
     deselected: list[Line] = []
+    tests: Annotated[list[Argument], Field(max_length=5_000)] | None = None
+    """Run these alone, by the names that reports give them; None: the whole suite; none of them: everything up to the
+    suite, and what collecting its tests does."""
     lock: Lock | None = None
     """Install exactly this, without resolving anything."""
     packages: Packages = Packages()
@@ -297,6 +300,12 @@ class RunResult(Shape):
     report_present: bool = False
     report_truncated: bool = False
     log_truncated: bool = False
+    tests_selected: bool = False
+    """True where the suite's runner was told which tests to run, and left out the others."""
+    top_levels: Annotated[dict[Line, Line], Field(max_length=20_000)] = {}
+    """What can be imported, by its first name, and the distribution that brought it (`Crypto`: `pycrypto`)."""
+    native_stack: Text = ""
+    """Where a crash left one: the innermost frames, native ones by library and function."""
 
 
 RESULT_FILE = "result.json"

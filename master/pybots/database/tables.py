@@ -207,6 +207,20 @@ class RunRow(Base):
     deselected: Mapped[int] = mapped_column(default=0)
     phases: Mapped[str] = mapped_column(Text, default="[]")
     buildbot_build: Mapped[int | None]
+    comparison_id: Mapped[int | None] = mapped_column(index=True)
+    """The comparison that asked for it; None for a subject. (Comparisons have the foreign key.)"""
+    back: Mapped[str] = mapped_column(String(60), default="")
+    """Axes put back to the baseline's (`verdicts.evidence.Back`), sorted, with commas; empty: all as in the subject."""
+    trial: Mapped[int] = mapped_column(default=0)
+    """Its number within the comparison, in the order in which they are carried out."""
+    on_worker: Mapped[str] = mapped_column(String(100), default="")
+    """The one worker that may carry it out; empty: any that is not in `not_on`."""
+    not_on: Mapped[str] = mapped_column(Text, default="")
+    """Workers that may not, with commas."""
+    machine_idle: Mapped[bool] = mapped_column(default=False)
+    """True where nothing else may run on that machine meanwhile."""
+    compared: Mapped[str] = mapped_column(String(20), default="")
+    """Of a finished subject: `due` while it has to be compared, then `compared`; empty for every other run."""
     __table_args__ = (Index("ix_runs_history", "project_id", "track_id", "place"),)
 
 
@@ -244,8 +258,139 @@ class FailureRow(Base):
     traceback: Mapped[str] = mapped_column(Text, default="")
 
 
+class ComparisonRow(Base):
+    """A subject run beside its baseline, from the first difference to the last verdict.
+
+    `state`: `due` while the decision has to look at it, `waiting` while trials are under way or a later subject run is
+    awaited, `closed` when every item has its verdict.
+    """
+
+    __tablename__ = "comparisons"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    subject_id: Mapped[int] = mapped_column(ForeignKey("runs.id"), index=True)
+    baseline_id: Mapped[int | None] = mapped_column(ForeignKey("runs.id"))
+    """The subject run on the baseline interpreter; None where there is none yet."""
+    baseline_interpreter_id: Mapped[int | None] = mapped_column(ForeignKey("interpreters.id"))
+    project_id: Mapped[int] = mapped_column(ForeignKey("projects.id"), index=True)
+    track_id: Mapped[int] = mapped_column(ForeignKey("tracks.id"))
+    state: Mapped[str] = mapped_column(String(20), index=True)
+    moved: Mapped[str] = mapped_column(String(60), default="")
+    """Axes that differ between the two, sorted, with commas."""
+    opened_at: Mapped[datetime]
+    closed_at: Mapped[datetime | None]
+    wait_until: Mapped[datetime | None]
+    """When a later subject run is no longer waited for."""
+    __table_args__ = (UniqueConstraint("subject_id", "baseline_id"),)
+
+
+class VerdictRow(Base):
+    """One item of a comparison: what differs; once `decided_at` is set, whose it is (`verdicts.verdict.Verdict`)."""
+
+    __tablename__ = "verdicts"
+    id: Mapped[int] = mapped_column(RowId, primary_key=True)
+    comparison_id: Mapped[int] = mapped_column(ForeignKey("comparisons.id"), index=True)
+    test_id: Mapped[int | None] = mapped_column(ForeignKey("tests.id"), index=True)
+    """None for the run as a whole."""
+    kind: Mapped[str] = mapped_column(String(40))
+    signature: Mapped[str] = mapped_column(String(64), default="")
+    """By which items are one cluster, within and across projects."""
+    failure_id: Mapped[int | None] = mapped_column(ForeignKey("failures.id"))
+    """What it said."""
+    decided_at: Mapped[datetime | None]
+    cause: Mapped[str] = mapped_column(String(20), default="", index=True)
+    axes: Mapped[str] = mapped_column(String(60), default="")
+    reason: Mapped[str] = mapped_column(Text, default="")
+    chance: Mapped[float] = mapped_column(default=1.0)
+    rate: Mapped[float | None]
+    only_together: Mapped[bool] = mapped_column(default=False)
+    evidence: Mapped[str] = mapped_column(Text, default="[]")
+    """JSON: keys of the trials."""
+    representative_id: Mapped[int | None] = mapped_column(ForeignKey("verdicts.id"))
+    surfaced: Mapped[str] = mapped_column(String(20), default="")
+    """Whose code raised: `project`, `dependency`, `standard-library`, `native`; empty where nothing tells."""
+    surfaced_in: Mapped[str] = mapped_column(String(300), default="")
+    """The distribution, module or library by name."""
+    incident_id: Mapped[int | None] = mapped_column(ForeignKey("incidents.id"), index=True)
+    __table_args__ = (UniqueConstraint("comparison_id", "test_id"),)
+
+
+class IncidentRow(Base):
+    """One regression, however many tests, tracks and projects show it (`incidents.states`)."""
+
+    __tablename__ = "incidents"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    kind: Mapped[str] = mapped_column(String(40))
+    """`verdicts.evidence.Kind` of what it was opened for; the trunk's own: `trunk:compile-failed`."""
+    project_id: Mapped[int | None] = mapped_column(ForeignKey("projects.id"))
+    """Whose run showed it first; None for the trunk's own."""
+    branch_id: Mapped[int] = mapped_column(ForeignKey("branches.id"))
+    cause: Mapped[str] = mapped_column(String(20))
+    axes: Mapped[str] = mapped_column(String(60), default="")
+    title: Mapped[str] = mapped_column(String(300))
+    reason: Mapped[str] = mapped_column(Text, default="")
+    signature: Mapped[str] = mapped_column(String(64), index=True)
+    last_good_position: Mapped[int | None]
+    first_bad_position: Mapped[int]
+    """On the branch: the interpreters of baseline and subject; the culprit is between them, this one included."""
+    state: Mapped[str] = mapped_column(String(20), index=True)
+    opened_at: Mapped[datetime]
+    changed_at: Mapped[datetime]
+    closed_at: Mapped[datetime | None]
+    acknowledged_by: Mapped[str] = mapped_column(String(200), default="")
+    muted_until: Mapped[datetime | None]
+    upstream: Mapped[str] = mapped_column(String(500), default="")
+    """The address of an issue elsewhere."""
+
+
+class IncidentMember(Base):
+    """One item on one track that shows an incident; `fixed_place` once it no longer does."""
+
+    __tablename__ = "incident_members"
+    id: Mapped[int] = mapped_column(RowId, primary_key=True)
+    incident_id: Mapped[int] = mapped_column(ForeignKey("incidents.id"), index=True)
+    track_id: Mapped[int] = mapped_column(ForeignKey("tracks.id"))
+    project_id: Mapped[int | None] = mapped_column(ForeignKey("projects.id"), index=True)
+    test_id: Mapped[int | None] = mapped_column(ForeignKey("tests.id"), index=True)
+    verdict_id: Mapped[int | None] = mapped_column(ForeignKey("verdicts.id"))
+    interpreter_id: Mapped[int | None] = mapped_column(ForeignKey("interpreters.id"))
+    """Of a trunk's incident: the interpreter that was not made."""
+    first_place: Mapped[int] = mapped_column(BigInteger)
+    fixed_place: Mapped[int | None] = mapped_column(BigInteger)
+
+
+class IncidentTransition(Base):
+    """What became of an incident, when, on what evidence, and who said so (`farm`, or a person's name)."""
+
+    __tablename__ = "incident_transitions"
+    id: Mapped[int] = mapped_column(RowId, primary_key=True)
+    incident_id: Mapped[int] = mapped_column(ForeignKey("incidents.id"), index=True)
+    at: Mapped[datetime]
+    state_before: Mapped[str] = mapped_column(String(20), default="")
+    state: Mapped[str] = mapped_column(String(20))
+    what: Mapped[str] = mapped_column(String(40), default="")
+    """`opened`, `joined`, `acknowledged`, `muted`, `linked`, ...: also where the state stays."""
+    who: Mapped[str] = mapped_column(String(200))
+    reason: Mapped[str] = mapped_column(Text, default="")
+    evidence: Mapped[str] = mapped_column(Text, default="[]")
+    """JSON: keys of runs and interpreters."""
+
+
+class WorkerFault(Base):
+    """What a worker was seen to do wrong, and the run or interpreter in which: the worker's record."""
+
+    __tablename__ = "worker_faults"
+    id: Mapped[int] = mapped_column(RowId, primary_key=True)
+    worker: Mapped[str] = mapped_column(String(100), index=True)
+    at: Mapped[datetime]
+    run_id: Mapped[int | None] = mapped_column(ForeignKey("runs.id"))
+    interpreter_key: Mapped[str] = mapped_column(String(200), default="")
+    what: Mapped[str] = mapped_column(String(500))
+
+
 class RunFailureRow(Base):
     """A bad outcome in a run that intervals do not tell of: one that is incomplete, or not a subject.
+
+    Of a run that a comparison asked for, also every other outcome of the items that it was asked for.
 
     Only the first `results.store.KEPT_FAILURES` of a run are kept; the run's counts say how many there were.
     """

@@ -15,7 +15,7 @@ from pybots.database.engine import open_engine
 from pybots.database.migrate import migration_configuration
 
 FOLDER = Path(__file__).parent
-RELEASED = "0001"
+RELEASED = "0002"
 """The newest revision that a release has. It and those before it are never changed again; raise it at a release."""
 UNRELEASED = f"{int(RELEASED) + 1:04}"
 _FILE = FOLDER / "versions" / f"revision_{UNRELEASED}.py"

@@ -1,0 +1,1 @@
+"""Opens, joins, closes and reopens incidents: one regression each, from suspicion to fix."""
