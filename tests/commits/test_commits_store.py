@@ -8,7 +8,7 @@ from sqlalchemy import select
 
 from pybots.commits.history import CommitFacts
 from pybots.commits.select import Selection
-from pybots.commits.store import head_of, note_problem, rewind, take_in
+from pybots.commits.store import head_of, name_releases, note_problem, rewind, take_in
 from pybots.database.engine import Sessions
 from pybots.database.tables import Branch, BranchCommit, Commit
 
@@ -123,3 +123,19 @@ def test_nothing_is_saved_when_a_selection_is_missing(sessions: Sessions) -> Non
     with pytest.raises(KeyError), sessions.writing() as session:
         take_in(session, "main", facts(1, 2), [], NOW)
     assert stored(sessions) == []
+
+
+def test_releases_are_named_moved_and_taken_back(sessions: Sessions) -> None:
+    take(sessions, facts(1, 2, 3))
+
+    def named(releases: dict[int, str]) -> dict[int, str]:
+        with sessions.writing() as session:
+            name_releases(session, {f"{number:040x}": tag for number, tag in releases.items()})
+        with sessions.reading() as session:
+            rows = session.scalars(select(Commit).where(Commit.release != ""))
+            return {int(row.sha, 16): row.release for row in rows}
+
+    assert named({1: "v3.15.0a1", 9: "v3.2"}) == {1: "v3.15.0a1"}
+    assert named({1: "v3.15.0a1", 2: "v3.15.0a2"}) == {1: "v3.15.0a1", 2: "v3.15.0a2"}
+    assert named({3: "v3.15.0a2"}) == {3: "v3.15.0a2"}
+    assert named({}) == {}

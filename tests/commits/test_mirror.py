@@ -156,6 +156,17 @@ def test_a_commit_off_every_branch_is_still_served(mirror: Mirror, trunk: Trunk,
     assert trunk.git("-C", str(tmp_path / "worker"), "rev-parse", "FETCH_HEAD") == gone
 
 
+def test_releases_are_told_by_their_tags_and_not_fetched(mirror: Mirror, trunk: Trunk) -> None:
+    first = trunk.commit("a")
+    trunk.git("tag", "-a", "v3.15.0a1", "-m", "release")
+    second = trunk.commit("b")
+    for name in ("v3.15.0", "vacation", "v3", "3.14"):
+        trunk.git("tag", name)
+    assert mirror.releases(timeout=30) == {first: "v3.15.0a1", second: "v3.15.0"}
+    mirror.fetch(["main"], timeout=30)
+    assert not list((mirror.path / "refs" / "tags").iterdir())
+
+
 def test_an_empty_repository_has_no_branch(mirror: Mirror) -> None:
     problems = mirror.fetch(["main"], timeout=30)
     assert "branch 'main' is not in" in problems["main"]

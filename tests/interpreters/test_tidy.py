@@ -93,12 +93,13 @@ def test_only_what_nothing_rests_on_goes_with_the_files_that_it_alone_has(farm: 
 
 
 def test_what_a_project_was_run_on_last_releases_and_incidents_stay(farm: Farm) -> None:
-    digests = [farm.artifact(position, b"%d" % position) for position in range(1, 6)]
+    digests = [farm.artifact(position, b"%d" % position) for position in range(1, 7)]
     with farm.sessions.writing() as session:
         rows = Rows(session, NOW)
         rows.run(2, state="finished", complete=True)
-        release = rows.commit(3).sha
-    farm.tidy(kept_commits=[release, "fffffff"], incidents=lambda: [digests[3]])
+        kept = rows.commit(3).sha
+        rows.commit(5).release = "v3.15.0"
+    farm.tidy(kept_commits=[kept, "fffffff"], incidents=lambda: [digests[3]])
     assert farm.there() == set(digests[1:])
     assert farm.removed() == {digests[0]}
 

@@ -16,6 +16,7 @@ from typing import IO
 from pybots.commits.history import FIELDS, CommitFacts, UnreadableHistory, parse
 
 BRANCH = re.compile(r"(?!.*(\.\.|//|@\{|\.lock(/|$)|/\.))[A-Za-z0-9_][A-Za-z0-9._/+-]{0,199}(?<![./])")
+RELEASE = re.compile(r"v\d+\.\d+(\.\d+)?((a|b|rc)\d+)?")
 LOCAL_SECONDS = 120.0
 """Limit of a git command that does not leave this machine."""
 STALE_LOCK_SECONDS = 2 * 3600
@@ -97,6 +98,17 @@ class Mirror:
             branch: f"branch {branch!r} is not in {self._url()}; correct trunk.branches in farm.toml"
             for branch in missing
         }
+
+    def releases(self, timeout: float) -> dict[str, str]:
+        """Return the tag of each release (`v3.15.0a1`), by its commit; nothing of them is fetched.
+
+        Raises `MirrorError` when the repository does not answer within *timeout* seconds.
+        """
+        text = self._output(["ls-remote", "--quiet", "origin", "refs/tags/v*"], timeout)
+        rows = [line.split("\trefs/tags/", 1) for line in text.splitlines() if "\trefs/tags/" in line]
+        # An annotated tag has two lines: its own object, and, with ^{} behind the name, the commit that it stands for.
+        commits = {name.removesuffix("^{}"): sha for sha, name in sorted(rows, key=lambda row: row[1])}
+        return {sha: name for name, sha in commits.items() if RELEASE.fullmatch(name)}
 
     def head(self, branch: str) -> str:
         """Return the branch's newest commit; `MirrorError` when the mirror does not have the branch."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -12,6 +12,8 @@ from sqlalchemy.orm import Session
 from pybots.commits.history import CommitFacts
 from pybots.commits.select import Selection
 from pybots.database.tables import Branch, BranchCommit, Commit
+
+_AT_ONCE = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,3 +137,16 @@ def _branch_commit(branch_id: int, commit: TakenIn) -> BranchCommit:
     return BranchCommit(
         branch_id=branch_id, position=commit.position, commit_id=commit.commit_id, selection=commit.selection
     )
+
+
+def name_releases(session: Session, releases: Mapping[str, str]) -> None:
+    """Note which known commits are releases: *releases* are all tags there are, by their commits' shas."""
+    shas = list(releases)
+    for start in range(0, max(len(shas), 1), _AT_ONCE):
+        here = shas[start : start + _AT_ONCE]
+        for commit in session.scalars(select(Commit).where(Commit.sha.in_(here))):
+            if commit.release != releases[commit.sha]:
+                commit.release = releases[commit.sha]
+    # A tag that was taken back, or moved.
+    for commit in session.scalars(select(Commit).where(Commit.release != "")):
+        commit.release = releases.get(commit.sha, "")

@@ -124,7 +124,7 @@ class StoreSection(Section):
     size_limit_gigabytes: Annotated[float, Field(gt=0)] = 20
     """Beyond it the oldest artifacts go that nothing rests on; a commit adds from 0.01 to 15 MB."""
     kept_commits: list[Annotated[str, Field(pattern=r"^[0-9a-f]{7,40}$")]] = []
-    """Commits whose interpreters are never removed: releases, say. The beginning of a sha is enough."""
+    """Commits whose interpreters are never removed, besides tagged releases. The beginning of a sha is enough."""
 
 
 class WorkerSection(Section):

@@ -59,6 +59,8 @@ class Commit(Base):
     subject: Mapped[str] = mapped_column(String(500))
     touches: Mapped[str] = mapped_column(String(40))
     files_changed: Mapped[int]
+    release: Mapped[str] = mapped_column(String(40), default="")
+    """The tag of the release that it is (`v3.15.0a1`); empty for nearly all."""
 
 
 class BranchCommit(Base):
@@ -419,6 +421,20 @@ class IntervalRow(Base):
         UniqueConstraint("test_id", "track_id", "first_place"),
         Index("ix_intervals_current", "project_id", "track_id", "end_place"),
     )
+
+
+class LastReport(Base):
+    """The newest complete subject run's report, without its times: of the next one only what differs is read.
+
+    At most one for a project on a track, written over by the next; without it, reports are read in full.
+    """
+
+    __tablename__ = "last_reports"
+    project_id: Mapped[int] = mapped_column(ForeignKey("projects.id"), primary_key=True)
+    track_id: Mapped[int] = mapped_column(ForeignKey("tracks.id"), primary_key=True)
+    report_digest: Mapped[str] = mapped_column(String(64))
+    """That of the run's row. Another one there, and this is an older run's."""
+    compressed: Mapped[bytes] = mapped_column(LargeBinary)
 
 
 class Heartbeat(Base):

@@ -37,16 +37,21 @@ class UtcDateTime(TypeDecorator[datetime]):
         return result.replace(tzinfo=UTC) if result.tzinfo is None else result.astimezone(UTC)
 
 
+def whole(text: str) -> str:
+    """Return *text* as it can be kept; what most texts are, ASCII without a NUL, costs next to nothing."""
+    if text.isascii() and "\0" not in text:
+        return text
+    return _NOT_IN_TEXT.sub("\ufffd", text)
+
+
 class _Whole(TypeDecorator[str]):
     """A text without NUL characters and halves of surrogate pairs: U+FFFD stands for them, in questions too."""
 
     cache_ok = True
 
     def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
-        """Replace what cannot be kept; what most texts are, ASCII without a NUL, costs next to nothing."""
-        if value is None or (value.isascii() and "\0" not in value):
-            return value
-        return _NOT_IN_TEXT.sub("\ufffd", value)
+        """Replace what cannot be kept."""
+        return value if value is None else whole(value)
 
 
 class String(_Whole):

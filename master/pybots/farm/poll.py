@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from sqlalchemy.exc import SQLAlchemyError
 
+from pybots.commits import store
 from pybots.commits.mirror import Mirror, MirrorError
 from pybots.config.model import FarmConfiguration
 from pybots.database import conditions
@@ -13,6 +14,7 @@ from pybots.farm.intake import take_in_branch
 from pybots.farm.parts import Parts
 
 FETCH_SECONDS = 1800
+LOOK_SECONDS = 120
 HISTORY_BEFORE = 50
 """Commits of history fetched besides those taken in when a branch is seen for the first time."""
 
@@ -31,6 +33,7 @@ class PollRound:
         try:
             mirror.create_or_open(self._address(trunk.git))
             missing = mirror.fetch(trunk.branches, FETCH_SECONDS, trunk.first_commits + HISTORY_BEFORE)
+            releases = mirror.releases(LOOK_SECONDS)
         except MirrorError as error:
             self._degraded("trunk", str(error))
             return
@@ -40,6 +43,8 @@ class PollRound:
                 self._degraded(f"branch {branch}", missing[branch])
             else:
                 self._take_in(mirror, branch)
+        with self.parts.sessions.writing() as session:
+            store.name_releases(session, releases)
 
     def _address(self, git: str) -> str:
         # A relative path in farm.toml starts at the farm's folder, like every other one.

@@ -21,8 +21,8 @@ def roots(
     """Return the digests that something rests on.
 
     These are what unfinished runs and interpreters refer to, the newest proven interpreter of every track, the newest
-    on which each project was run to the end, the *incidents*' (digests), and those of *kept_commits* (beginnings of
-    shas).
+    on which each project was run to the end, the *incidents*' (digests), those of releases, and those of
+    *kept_commits* (beginnings of shas).
     """
     found: dict[str, Reason] = {}
     for reason, digests in (
@@ -111,12 +111,10 @@ def _last_good(session: Session) -> Iterable[str]:
 
 
 def _of_commits(session: Session, commits: Sequence[str]) -> Iterable[str]:
-    if not commits:
-        return ()
     beginnings = [Commit.sha.startswith(commit, autoescape=True) for commit in commits]
     return session.scalars(
         select(ArtifactRow.digest)
         .join(InterpreterRow, InterpreterRow.artifact_id == ArtifactRow.id)
         .join(Commit, Commit.id == InterpreterRow.commit_id)
-        .where(or_(*beginnings))
+        .where(or_(Commit.release != "", *beginnings))
     )

@@ -78,6 +78,22 @@ def upgrade() -> None:
         )
 
     op.create_table(
+        "last_reports",
+        sa.Column("project_id", sa.Integer(), nullable=False),
+        sa.Column("track_id", sa.Integer(), nullable=False),
+        sa.Column("report_digest", sa.String(length=64), nullable=False),
+        sa.Column("compressed", sa.LargeBinary(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["project_id"],
+            ["projects.id"],
+        ),
+        sa.ForeignKeyConstraint(
+            ["track_id"],
+            ["tracks.id"],
+        ),
+        sa.PrimaryKeyConstraint("project_id", "track_id"),
+    )
+    op.create_table(
         "comparisons",
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("subject_id", sa.Integer(), nullable=False),
@@ -225,6 +241,11 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_incident_members_incident_id"), ["incident_id"], unique=False)
         batch_op.create_index(batch_op.f("ix_incident_members_project_id"), ["project_id"], unique=False)
         batch_op.create_index(batch_op.f("ix_incident_members_test_id"), ["test_id"], unique=False)
+
+    with op.batch_alter_table("commits", schema=None) as batch_op:
+        batch_op.add_column(
+            sa.Column("release", sa.String(length=40), server_default=sa.text("('')"), nullable=False)
+        )
 
     with op.batch_alter_table("runs", schema=None) as batch_op:
         batch_op.add_column(sa.Column("comparison_id", sa.Integer(), nullable=True))
