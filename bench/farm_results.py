@@ -46,21 +46,32 @@ LOG = zstandard.compress(b"2 passed in 0.01 s\n" * 100)
 
 @dataclass
 class FarmResults:
-    """A results database in *folder*, in which every run comes after the one before."""
+    """A results database, an empty one at *url* or else in *folder*, in which every run comes after the one before."""
 
     folder: Path
+    url: str = ""
     _runs: int = 0
 
     def __post_init__(self) -> None:
         self.folder.mkdir(parents=True)
-        engine = open_engine(f"sqlite:///{self.folder / 'results.sqlite'}")
+        engine = open_engine(self.url or f"sqlite:///{self.folder / 'results.sqlite'}")
         Base.metadata.create_all(engine)
         self.sessions = Sessions(engine)
         with self.sessions.writing() as session:
             branch = _added(session, Branch(name="main"))
             track = _added(session, Track(branch_id=branch.id, variant="default", platform="linux"))
             self._branch, self._track = branch.id, track.id
-            self._project = _added(session, ProjectRow(name="bench")).id
+        self.begin_project("bench")
+
+    @property
+    def runs(self) -> int:
+        """How many were planned."""
+        return self._runs
+
+    def begin_project(self, name: str) -> None:
+        """Plan what comes from here on for a new project."""
+        with self.sessions.writing() as session:
+            self._project = _added(session, ProjectRow(name=name)).id
 
     def prepare(self, reports: Sequence[bytes]) -> list[tuple[str, Path]]:
         """Plan one run for each of *reports*, and lay out what its worker would send; return keys and folders."""

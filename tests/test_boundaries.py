@@ -94,6 +94,7 @@ CLOCK_OWNERS = {"datetime", "date", "time"}
 ADAPTERS = {
     "pybots_django": {"django"},
     "pybots_django_settings": {"django", "test_sqlite"},
+    "pybots_pytest": {"pytest", "_pytest"},
     "pybots_trial": {"twisted", "zope"},
 }
 NOT_IN_EVERY_PYTHON = {

@@ -54,6 +54,15 @@ def test_laws(letters: str, waiting: int, beyond: int) -> None:
 
 
 @pytest.mark.parametrize(
+    ("letters", "selected"),
+    [("", ""), ("n", "B"), ("nnl", "--B"), ("dd", "ii"), ("nd", "-B"), ("dnd", "i-B"), ("dl", "iB")],
+)
+def test_heads_alone(letters: str, selected: str) -> None:
+    answer = select(commits(letters), waiting=0, newest_only_beyond=99, heads_only=True)
+    assert "".join(SHORT[selection] for _, selection in answer) == selected
+
+
+@pytest.mark.parametrize(
     ("letters", "waiting", "beyond", "newest"),
     [("n", 3, 4, None), ("n", 4, 4, 0), ("nnd", 3, 4, 1), ("dd", 9, 4, None), ("", 9, 4, None)],
 )

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
+from pybots.commands.replay.file import ReplayFile
 from pybots.config.model import FarmConfiguration
 from pybots.config.toml_keys import model_at, tables_of
 from pybots.registry.check import (
@@ -21,7 +22,7 @@ from pybots.registry.check import (
 from pybots.registry.recipe import Recipe
 
 ROOT = Path(__file__).parents[2]
-PAGES = {"farm-toml.md": FarmConfiguration, "recipe.md": Recipe}
+PAGES = {"farm-toml.md": FarmConfiguration, "recipe.md": Recipe, "replay.md": ReplayFile}
 TOP = "Top level"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -22,7 +23,7 @@ from pybots_worker.contract import (
     InterpreterResult,
     InterpreterStatus,
 )
-from pybots_worker.interpreters.pack import pack_tree, pack_wanted
+from pybots_worker.interpreters.pack import pack_new, pack_tree, pack_wanted
 from rows import Rows
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -140,3 +141,26 @@ def test_what_a_worker_says_of_an_artifact_is_not_believed(journey: Journey) -> 
     other.artifact = Artifact(digest="0" * 64, tree_bytes=1)
     with pytest.raises(ArtifactRejected, match="the manifest's digest is"):
         other.lacking()
+
+
+def test_what_was_packed_without_being_asked_for_is_enough_or_the_rest_is_asked_for(journey: Journey) -> None:
+    """The worker knows what its last interpreter had, not what the store has."""
+    first = journey.build(a="a" * 1000, b="b")
+    assert pack_new(journey.output, first.manifest(), set()) > 0
+    shutil.copy(journey.output / PACK_FILE, first.incoming)
+    first.take_in()
+    known = set(first.manifest().sizes())
+    first.save()
+    second = journey.build(a="a" * 1000, b="B")
+    journey.store.file_path(hashlib.sha256(b"a" * 1000).hexdigest()).unlink()
+    assert pack_new(journey.output, second.manifest(), known) > 0
+    shutil.copy(journey.output / PACK_FILE, second.incoming)
+    second.take_in()
+    with pytest.raises(FilesMissing):
+        second.save()
+    lacking, _ = second.lacking()
+    assert lacking == [hashlib.sha256(b"a" * 1000).hexdigest()]
+    journey.upload(second, lacking)
+    second.take_in()
+    second.save()
+    assert journey.store.holds(second.artifact.digest)

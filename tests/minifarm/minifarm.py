@@ -175,11 +175,12 @@ password_file = "secrets/{name}"
             )
 
     def statuses(self) -> dict[str, str]:
-        """The newest run's status of each project, by name."""
+        """The newest subject run's status of each project, by name."""
         with self.sessions.reading() as session:
             rows = session.execute(
                 select(ProjectRow.name, RunRow.status)
                 .join(RunRow, RunRow.project_id == ProjectRow.id)
+                .where(RunRow.role == "subject")
                 .order_by(RunRow.id)
             )
             return dict(rows.all())
@@ -194,12 +195,12 @@ password_file = "secrets/{name}"
         raise AssertionError(f"waited {seconds:g} s in vain for: {what}\n{self.describe()}")
 
     def wait_for_runs(self, count: int, seconds: float = 180) -> None:
-        """Wait until *count* runs are finished and nothing else is under way."""
+        """Wait until *count* subject runs are finished and nothing else is under way."""
 
         def finished() -> bool:
             runs = self.runs()
             return (
-                len(runs) >= count
+                sum(run.role == "subject" for run in runs) >= count
                 and all(run.state == "finished" for run in runs)
                 and all(row.state == "finished" for row in self.interpreters())
             )

@@ -64,6 +64,9 @@ def test_one_tree_serves_commit_after_commit(workshop: Workshop) -> None:
     workshop.commit({"Doc/index.rst": "Nothing that is installed.\n"})
     third = workshop.build()
     assert (third.artifact, third.clean_build) == (second.artifact, False)
+    # What nobody asked for is packed at once: all of a small one, the file with its byte code, and nothing.
+    assert first.pack_bytes > 20 * second.pack_bytes > 0
+    assert third.pack_bytes == 0
     again = workshop.build()
     assert (again.artifact, again.clean_build) == (second.artifact, False)
     cached = workshop.run(
@@ -267,7 +270,13 @@ def test_a_killed_build_does_not_harm_the_next(workshop: Workshop, where: str) -
     result = workshop.build(commit=good)
     assert (result.status, result.clean_build, result.fell_back) == ("proven", True, False)
     wait_until(lambda: list(processes_in(workshop.folder)) == [])
-    assert {path.name for path in workshop.tree().iterdir()} == {"built.json", "lock", "source", "staging"}
+    assert {path.name for path in workshop.tree().iterdir()} == {
+        "built.json",
+        "lock",
+        "packed",
+        "source",
+        "staging",
+    }
 
 
 def test_a_broken_repository_is_replaced(workshop: Workshop) -> None:

@@ -20,17 +20,21 @@ from pybots_worker.interpreters.file_stream import decompress, frames
 from pybots_worker.interpreters.folders import remove_tree
 from pybots_worker.interpreters.lay_out import lay_out
 from pybots_worker.interpreters.manifest import (
+    Digests,
     LinkEntry,
     Manifest,
     ManifestRejectedError,
     describe_tree,
     find_problem,
+    hash_file,
     read_manifest,
 )
 from pybots_worker.interpreters.pack import (
     PackError,
     forget_packed,
+    keep_tree,
     lay_out_packed,
+    pack_new,
     pack_tree,
     pack_wanted,
 )
@@ -302,3 +306,78 @@ def test_the_manifest_is_what_is_sent(packed: tuple[Path, Path, Artifact]) -> No
         hashlib.sha256(HELLO).hexdigest(): len(HELLO),
         hashlib.sha256(b"\x7fELF").hexdigest(): 4,
     }
+
+
+def packed_files(output: Path, manifest: Manifest) -> dict[str, bytes]:
+    found: dict[str, bytes] = {}
+    with (output / PACK_FILE).open("rb") as stream:
+        for frame in frames(stream, manifest.sizes()):
+            content = io.BytesIO()
+            decompress(frame, frame.digest, frame.size, content.write)
+            found[frame.digest] = content.getvalue()
+    return found
+
+
+def test_what_is_not_known_is_packed_without_being_asked_for(tmp_path: Path) -> None:
+    tree, output = make_tree(tmp_path / "tree"), tmp_path / "output"
+    output.mkdir()
+    manifest = keep_tree(tree, output)
+    hello = hashlib.sha256(HELLO).hexdigest()
+    elf = hashlib.sha256(b"\x7fELF").hexdigest()
+    assert pack_new(output, manifest, {elf}) == (output / PACK_FILE).stat().st_size
+    assert packed_files(output, manifest) == {hello: HELLO}
+    forget_packed(output)
+    assert pack_new(output, keep_tree(tree, output), {elf, hello}) == 0
+    assert not (output / PACK_FILE).exists()
+
+
+def test_what_is_too_large_waits_until_it_is_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tree, output = make_tree(tmp_path / "tree"), tmp_path / "output"
+    output.mkdir()
+    (tree / "lib" / "large").write_bytes(os.urandom(10_000))
+    manifest = keep_tree(tree, output)
+    for limit, packed in ((12_000, False), (16_000, True)):
+        monkeypatch.setattr("pybots_worker.interpreters.pack.FIRST_PACK_BYTES", limit)
+        size = pack_new(output, manifest, set())
+        assert (0 < size <= limit) == packed == (output / PACK_FILE).exists()
+
+
+def test_a_file_is_read_again_once_anything_about_it_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tree = make_tree(tmp_path / "tree")
+    read: list[str] = []
+
+    def hashing(path: Path) -> tuple[int, str]:
+        read.append(path.name)
+        return hash_file(path)
+
+    monkeypatch.setattr(subject, "hash_file", hashing)
+    digests, before = Digests(unchanged_since=float("inf")), describe_tree(tree)
+    assert sorted(read) == ["os.py", "python3.15", "same.py"]
+    read.clear()
+    assert describe_tree(tree, digests) == before
+    assert describe_tree(tree, digests) == before
+    assert len(read) == 3
+    (tree / "new").write_bytes(b"jello\n")
+    os.utime(tree / "new", ns=(0, (tree / "lib" / "os.py").stat().st_mtime_ns))
+    (tree / "new").replace(tree / "lib" / "os.py")
+    (tree / "lib" / "same.py").chmod(0o755)
+    read.clear()
+    after = describe_tree(tree, digests)
+    assert sorted(read) == ["os.py", "same.py"]
+    assert after == describe_tree(tree) != before
+
+
+def test_what_changed_a_moment_ago_is_never_remembered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tree, digests = make_tree(tmp_path / "tree"), Digests(unchanged_since=0.0)
+    describe_tree(tree, digests)
+    monkeypatch.setattr(subject, "hash_file", lambda path: (6, "0" * 64))
+    (tree / "bin" / "python3.15").unlink()
+    (tree / "bin" / "python3").unlink()
+    (tree / "lib" / "up").unlink()
+    assert {entry.sha256 for entry in describe_tree(tree, digests).files()} == {"0" * 64}

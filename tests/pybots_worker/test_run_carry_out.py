@@ -118,7 +118,10 @@ class T(unittest.TestCase):
     assert result.exit_status == 0, log_of(folder)
     seen = json.loads((folder / "source" / "seen.json").read_text())
     assert "leaks" not in str(seen)
-    assert {name for name in seen if name.startswith(("PYTHON", "UV_", "PIP_"))} == {"PYTHONPATH"}
+    assert {name for name in seen if name.startswith(("PYTHON", "UV_", "PIP_"))} == {
+        "PYTHONPATH",
+        "PYTHONFAULTHANDLER",
+    }
     assert (seen["LANG"], seen["OWN"]) == ("C.UTF-8", str(folder / "source"))
     assert seen["HOME"].startswith(str(folder))
     assert len(seen["TMPDIR"]) < 107 - 32 - 30, "multiprocessing's sockets fit, and a test's own names"

@@ -177,6 +177,25 @@ def test_files_in_memory_are_memory(bench: Bench) -> None:
     assert result.ending is Ending.MEMORY_LIMIT
 
 
+@pytest.mark.parametrize("grouped", [False, True])
+def test_shared_memory_that_nobody_has_attached(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, grouped: bool
+) -> None:
+    """Without control groups too: only the sandbox's own first process sees its segments."""
+    if not grouped:
+        monkeypatch.setattr("pybots_worker.processes.open_group", lambda *_: None)
+    code = (
+        "import ctypes, time; c = ctypes.CDLL(None); c.shmat.restype = ctypes.c_void_p\n"
+        "for _ in range(4):\n"
+        "  at = c.shmat(c.shmget(0, 60_000_000, 0o1600), None, 0); assert at > 0\n"
+        "  ctypes.memset(at, 1, 60_000_000); c.shmdt(ctypes.c_void_p(at))\n"
+        "time.sleep(20)"
+    )
+    result, _ = suite(bench, code)
+    assert result.ending is Ending.MEMORY_LIMIT, result
+    assert result.suite_seconds < 15
+
+
 def test_disk(bench: Bench) -> None:
     code = "import os\nfor n in range(9): open(str(n), 'wb').write(bytes(50_000_000))"
     result, _ = suite(bench, f"{code}\nimport time; time.sleep(20)")
@@ -196,6 +215,34 @@ def test_disk_of_a_file_without_a_name(bench: Bench) -> None:
     )
     result, _ = suite(bench, code)
     assert result.ending is Ending.DISK_LIMIT
+
+
+WRITES = """import mmap, os, time
+def files():
+  for n in range(3):
+    f = os.open(str(n), os.O_CREAT | os.O_RDWR)
+    for _ in range(2): os.write(f, bytes(50_000_000))
+    yield f
+"""
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        # Below paths that are too long for the kernel.
+        WRITES + "for n in range(30): os.mkdir('d' * 200); os.chdir('d' * 200)\n[*files()]\ntime.sleep(20)",
+        # Where nobody may read.
+        WRITES + "os.mkdir('d'); os.chdir('d'); [*files()]; os.chmod('.', 0o300)\ntime.sleep(20)",
+        # Mapped, without a name.
+        WRITES + "kept = []\n"
+        "for f in files(): kept.append(mmap.mmap(f, 0)); os.close(f); os.unlink(str(len(kept) - 1))\n"
+        "time.sleep(20)",
+    ],
+)
+def test_disk_where_it_is_hard_to_see(bench: Bench, code: str) -> None:
+    result, _ = suite(bench, code, limits={"memory_bytes": 2_000_000_000})
+    assert result.ending is Ending.DISK_LIMIT, result
+    assert result.suite_seconds < 15
 
 
 def test_forks_without_end(bench: Bench) -> None:

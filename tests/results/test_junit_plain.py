@@ -15,6 +15,28 @@ from pybots.results.outcome import Outcome, Report
 from pybots.results.parse import parse_report
 from pybots_worker.contract import ReportFormat
 
+SAID = (
+    '<failure message="a &amp;lt; b&#10;&quot;c&quot; &gt; \'d\'">E  a &lt; b &amp;lt; c\n "x" &apos;</failure>',
+    '<failure message="a&#13;b">text</failure>',
+    '<failure message="a&undefined;b">text</failure>',
+    '<failure message="a\tb\nc">text</failure>',
+    "<failure>a ]]> b</failure>",
+    "<failure>a &#169; b</failure>",
+    "<failure>a\r\nb \x1b[31m \ud83d\ude00 é \x00</failure>".encode("utf-16", "surrogatepass").decode(
+        "utf-16"
+    ),
+    f'<failure message="long">{"x" * 450_000}</failure>',
+    '<error message="failed on setup with &quot;OSError: x&quot;">text</error>',
+    '<error message="collection failure">E   ImportError: x</error>',
+    '<skipped type="pytest.skip" message="why">a.py:3: why</skipped>',
+    '<skipped type="pytest.xfail" message="bpo-1"/>',
+    '<skipped message="why" type="pytest.xfail" />',
+    '<failure message="[XPASS(strict)] why"></failure>',
+    '<failure type="ValueError">ValueError: x</failure>',
+    "<failure/>",
+    "<error />",
+    "<failure>a</error>",
+)
 NEVER = re.compile("(?!)")
 CASE = '<testcase classname="tests.test_a.TestB" name="{}" file="tests/test_a.py" line="1" time="0.1" />'
 
@@ -46,13 +68,14 @@ def by_parser(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return read
 
 
-def test_tests_that_passed_need_no_xml_parser(by_parser: list[str]) -> None:
+def test_most_tests_need_no_xml_parser(by_parser: list[str]) -> None:
     cases = [CASE.format(f"test_{number}") for number in range(2_000)]
     failed = CASE.format("test_bad").replace(" />", '><failure message="no">text</failure></testcase>')
-    report = parsed(suite(*cases[:999], failed, *cases[999:]))
-    assert by_parser == ["test_bad"]
+    odd = CASE.format("test_odd").replace(" />", "><failure>no</failure><error>no</error></testcase>")
+    report = parsed(suite(*cases[:999], failed, *cases[999:], odd))
+    assert by_parser == ["test_odd"]
     assert report.problem == ""
-    assert report.counts() == {Outcome.PASSED: 2_000, Outcome.FAILED: 1}
+    assert report.counts() == {Outcome.PASSED: 2_000, Outcome.FAILED: 1, Outcome.ERROR: 1}
     assert list(report.results)[999] == "tests/test_a.py::TestB::test_bad"
     assert report.results["tests/test_a.py::TestB::test_7"].seconds == 0.1
 
@@ -73,6 +96,7 @@ def test_tests_that_passed_need_no_xml_parser(by_parser: list[str]) -> None:
         f"<?instruction {CASE.format('processed')} ?>",
         f"<properties>{CASE.format('no place for it')}</properties>",
         CASE.format("outer").replace(" />", f"><failure>{CASE.format('inner')}</failure></testcase>"),
+        *(CASE.format("failed").replace(" />", f">{said}</testcase>") for said in SAID),
     ],
 )
 def test_what_is_not_plain_is_left_to_the_xml_parser(case: str) -> None:
@@ -106,7 +130,17 @@ pieces = st.one_of(
         words,
         st.sampled_from(["", 'file="t.py" ', 'file="t.py" line="3" ', "file='t.py' "]),
         st.sampled_from(["0.1", "1", "..", "-1"]),
-        st.sampled_from([" />", "/>", "></testcase>", "><skipped/></testcase>", ">", " /> \n"]),
+        st.one_of(
+            st.sampled_from([" />", "/>", "></testcase>", "><skipped/></testcase>", ">", " /> \n"]),
+            st.builds(
+                lambda element, message, text: (
+                    f'><{element} message="{message}">{text}</{element}></testcase>'
+                ),
+                st.sampled_from(["failure", "error", "skipped"]),
+                words,
+                st.one_of(words, st.sampled_from(["&lt;", "&amp;lt;", "&#10;", "&nbsp;", "]]&gt;"])),
+            ),
+        ),
     ),
     st.sampled_from(
         ["<!--", "-->", "<![CDATA[", "]]>", "</testsuite>", '<testsuite name="x">', "</testcase>"]

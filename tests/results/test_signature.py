@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import re
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pybots.results.outcome import Failure
-from pybots.results.signature import last_frames, normalised, signature, trim_traceback
+from pybots.results.signature import _CHANGING, last_frames, normalised, signature, trim_traceback
 
 STANDARD = """Traceback (most recent call last):
   File "{prefix}/src/twisted/internet/defer.py", line {line}, in _runCallbacks
@@ -180,3 +182,23 @@ PIECES = st.sampled_from(
 def test_normalising_takes_no_time_on_anything(text: str) -> None:
     normalised(text[:2_000])
     last_frames(text)
+
+
+CHANGING = st.sampled_from(
+    [
+        "/srv/a/b.py:12", "C:\\a\\b.py", "0x7f00aa11bb22", "3 s", "12.5 ms", "5µs", "PORT 80", "127.0.0.1:8080",
+        "('localhost', 80)", "line 12", "Lineno=3", "pid=7", "FD 3", "Thread-12", "MyWorker-3_1", "1732280000.5",
+        "123456789012", "2026-11-22T12:00:00Z", "1:02:03", "tmpabc123_x", "pytest-of-me", "d" * 40, "0" * 33, "\u017f",
+        "[truncated]; full report in element text]", "123e4567-e89b-12d3-a456-426614174000", " ", "\n", "\x1c", "x",
+        "\u0663 s", "native_id#1", "1e-05seconds",
+    ]
+)  # fmt: skip
+
+
+@settings(deadline=None, max_examples=300)
+@given(st.one_of(st.lists(st.one_of(CHANGING, PIECES), max_size=12).map("".join), st.text(max_size=60)))
+def test_looking_first_whether_a_pattern_can_match_changes_nothing(text: str) -> None:
+    plainly = text
+    for pattern, replacement, _ in _CHANGING:
+        plainly = pattern.sub(replacement, plainly)
+    assert normalised(text) == re.sub(r"\s+", " ", plainly).strip()

@@ -180,14 +180,18 @@ def test_another_runs_result_is_refused(track: Track) -> None:
         ingest(track.sessions, "nobody", received("nobody", report({})), NOW)
 
 
-def test_what_breaks_halfway_leaves_nothing(track: Track, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("part", "whole"), [("save_newest", True), ("save_histories", False)])
+def test_what_breaks_halfway_leaves_nothing(
+    track: Track, monkeypatch: pytest.MonkeyPatch, part: str, whole: bool
+) -> None:
     def breaks(*_: object) -> None:
         raise OSError("the power is gone")
 
     key = track.run(1)
-    monkeypatch.setattr(store, "save_histories", breaks)
+    monkeypatch.setattr(store, part, breaks)
+    back = received(key, report({"a": P, "b": (F, BAD_VALUE)}), whole=whole)
     with pytest.raises(OSError, match="the power is gone"):
-        ingest(track.sessions, key, received(key, report({"a": P, "b": (F, BAD_VALUE)})), NOW)
+        ingest(track.sessions, key, back, NOW)
     with track.sessions.reading() as session:
         run = session.scalars(select(RunRow).where(RunRow.key == key)).one()
         assert run.state == "running"

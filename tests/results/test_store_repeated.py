@@ -11,7 +11,7 @@ from bench.farm_results import FarmResults
 from bench.reports import junit
 from pybots.database.tables import IntervalRow, RunRow
 from pybots.results import store_received
-from pybots.results.report_digest import report_digest
+from pybots.results.report_digest import report_digest, without_varying
 from pybots_worker.contract import ReportFormat
 
 CASE = b'<testcase classname="a" name="b" time="%s"/>'
@@ -29,11 +29,12 @@ CASE = b'<testcase classname="a" name="b" time="%s"/>'
     ],
 )  # fmt: skip
 def test_two_reports_say_the_same(format: ReportFormat, one: bytes, other: bytes, same: bool) -> None:  # noqa: A002
-    assert (report_digest(format, one) == report_digest(format, other)) is same
+    one, other = without_varying(format, one), without_varying(format, other)
+    assert (report_digest(one) == report_digest(other)) is same
 
 
 def test_subunit_has_no_digest() -> None:
-    assert report_digest(ReportFormat.SUBUNIT, b"test: a\nsuccess: a\n") == ""
+    assert report_digest(without_varying(ReportFormat.SUBUNIT, b"test: a\nsuccess: a\n")) == ""
 
 
 def report(seed: int, *failing: int) -> bytes:

@@ -19,8 +19,14 @@ def result(ending: Ending = Ending.EXITED, status: int | None = 0, **values: Any
 
 
 def said(format: ReportFormat = JUNIT, **values: Any) -> ReportSummary:  # noqa: A002
+    asked = values.pop("asked", None)
     counts = {key.replace("_", "-"): values.pop(key) for key in list(values) if isinstance(values[key], int)}
-    return ReportSummary(format=format, counts=counts, **values)
+    return ReportSummary(format=format, counts=counts, asked=asked, **values)
+
+
+def alone(status: int, **values: Any) -> RunResult:
+    """The suite's runner was told which tests to run."""
+    return result(status=status, tests_selected=True, **values)
 
 
 WHOLE, PARTIAL = True, False
@@ -30,6 +36,38 @@ TABLE: dict[str, tuple[RunResult, ReportSummary, RunStatus, bool]] = {
     "dependency": (result(Ending.ENVIRONMENT_FAILED), said(), RunStatus.ENVIRONMENT_FAILED, PARTIAL),
     "project": (result(Ending.INSTALL_FAILED), said(), RunStatus.INSTALL_FAILED, PARTIAL),
     "unfit": (result(Ending.UNFIT), said(), RunStatus.WORKER_UNFIT, PARTIAL),
+    # single tests
+    "none asked for": (alone(5), said(asked=0), RunStatus.PASSED, WHOLE),
+    "none asked for, modules skip themselves": (alone(5), said(asked=0, skipped=2), RunStatus.PASSED, WHOLE),
+    "none asked for, trial writes nothing": (
+        alone(0),
+        said(SUBUNIT, asked=0, problem="the report holds no subunit"),
+        RunStatus.PASSED,
+        WHOLE,
+    ),
+    "none asked for, no report": (
+        alone(4, report_present=False),
+        said(asked=0),
+        RunStatus.REPORT_INVALID,
+        PARTIAL,
+    ),
+    "none asked for, a module is broken": (
+        alone(2),
+        said(asked=0, error=1, collection_errors=("a",)),
+        RunStatus.COLLECTION_FAILED,
+        PARTIAL,
+    ),
+    "none asked for, all ran": (
+        result(status=1),
+        said(asked=0, failed=1, passed=1),
+        RunStatus.TESTS_FAILED,
+        WHOLE,
+    ),
+    "none asked for, there are none": (result(status=5), said(asked=0), RunStatus.NO_TESTS, PARTIAL),
+    "one asked for": (alone(1), said(asked=1, failed=1), RunStatus.TESTS_FAILED, WHOLE),
+    "two asked for, one is there": (alone(0), said(asked=2, passed=1), RunStatus.PASSED, WHOLE),
+    "asked for, and gone": (alone(5), said(asked=2), RunStatus.NO_TESTS, WHOLE),
+    "asked for, and nothing was heard": (alone(3), said(asked=2), RunStatus.REPORT_INVALID, PARTIAL),
     # stopped: whatever the report says
     "too long": (result(Ending.WALL_LIMIT, None), said(passed=3), RunStatus.TIMED_OUT, PARTIAL),
     "silent": (result(Ending.QUIET_LIMIT, None), said(failed=3), RunStatus.TIMED_OUT, PARTIAL),
@@ -151,6 +189,14 @@ def test_how_a_run_ended(
             "stopped at the inactivity limit after 61 s in a.B.c",
         ),
         (result(status=1), said(passed=7, failed=2, error=1), "2 failed, 1 error of 10"),
+        (alone(5), said(asked=1), "the test that was asked for is not there"),
+        (alone(5), said(asked=3), "none of the 3 tests asked for is there"),
+        (alone(5), said(asked=0), "no test was asked for"),
+        (
+            alone(4, report_present=False),
+            said(asked=0),
+            "no test ran, and the suite exited with status 4 (pytest's: wrong use of its command line); see the log",
+        ),
         (
             result(status=4, report_present=False),
             said(),
@@ -183,6 +229,7 @@ COUNTS = st.dictionaries(
         report_truncated=st.booleans(),
         signal=st.sampled_from(["", "SIGSEGV"]),
         detail=st.text(max_size=500),
+        tests_selected=st.booleans(),
     ),
     st.builds(
         ReportSummary,
@@ -191,17 +238,22 @@ COUNTS = st.dictionaries(
         COUNTS,
         st.lists(st.text(max_size=300), max_size=8).map(tuple),
         st.text(max_size=1_000),
+        st.one_of(st.none(), st.integers(0, 3)),
     ),
 )
 def test_every_run_has_a_conclusion(received: RunResult, summary: ReportSummary) -> None:
     concluded = conclude(received, summary)
     assert isinstance(concluded, Conclusion)
     assert len(concluded.detail) <= 500
+    none_asked_for = received.tests_selected and summary.asked == 0
     if concluded.complete:
-        assert concluded.status in {RunStatus.PASSED, RunStatus.TESTS_FAILED}
+        none_there = (
+            received.tests_selected and bool(summary.asked) and concluded.status is RunStatus.NO_TESTS
+        )
+        assert none_there or concluded.status in {RunStatus.PASSED, RunStatus.TESTS_FAILED}
         assert received.ending is Ending.EXITED
-        assert received.report_present
-        assert not summary.problem
+        assert none_asked_for or none_there or received.report_present
+        assert none_asked_for or none_there or not summary.problem
     if concluded.status is RunStatus.PASSED:
         assert not any(summary.counts.get(word) for word in ("failed", "error", "unexpected-pass"))
-        assert sum(summary.counts.values()) > 0
+        assert sum(summary.counts.values()) > 0 or none_asked_for

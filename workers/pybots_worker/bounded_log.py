@@ -50,6 +50,10 @@ class BoundedLog:
         if len(self._tail) > 2 * self._tail_bytes:
             del self._tail[: -self._tail_bytes]
 
+    def say(self, text: str) -> None:
+        """Add a text of ours; what a project named in it need not be text that can be written."""
+        self.write(text.encode("utf-8", "backslashreplace"))
+
     def contents(self) -> bytes:
         """The head, a line that says how many bytes were left out (if any were), the tail."""
         tail = bytes(self._tail[-self._tail_bytes :]) if self._tail_bytes else b""

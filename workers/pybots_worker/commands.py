@@ -1,4 +1,7 @@
-"""The command `pybots-worker`: what the master has a worker run, and what a volunteer types."""
+"""The command `pybots-worker`: what the master has a worker run, and what a volunteer types.
+
+Each command imports what it alone needs: importing all of it takes longer than a short job.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +11,12 @@ import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import click
 from pydantic import ValidationError
 
-from pybots_worker import buildbot_worker, doctor
+from pybots_worker import buildbot_worker
 from pybots_worker.contract import (
     RESULT_FILE,
     SPECIFICATION_FILE,
@@ -22,13 +25,13 @@ from pybots_worker.contract import (
     RunSpecification,
     Shape,
 )
-from pybots_worker.interpreters.build import build_interpreter
 from pybots_worker.interpreters.folders import remove_tree
-from pybots_worker.interpreters.pack import PackError, pack_wanted
 from pybots_worker.processes import StoppedError, recorded, stop_if_alone
-from pybots_worker.runs.carry_out import carry_out
 from pybots_worker.runs.scratch import remove_scratch
 from pybots_worker.sandbox import owner
+
+if TYPE_CHECKING:
+    from pybots_worker.doctor import Check
 
 Specification = TypeVar("Specification", bound=Shape)
 FOLDER = click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
@@ -62,12 +65,23 @@ def run(folder: Path, cache: Path) -> None:
     Writes FOLDER/result.json, and report and log.zst beside it; what else is in FOLDER is deleted first. The exit
     status is 0 when a result was written, whatever it says.
     """
+    from pybots_worker import faults  # noqa: PLC0415
+    from pybots_worker.runs.carry_out import carry_out  # noqa: PLC0415
+
     specification = _read(folder, RunSpecification)
     _wipe(folder)
     buildbot_worker.take_back_environment()
-    with _told_to_stop(), recorded():
+    with _told_to_stop(), recorded(), faults.made(folder) as conditions:
         allowed = owner.allows_without_sandbox()
-        carry_out(specification, folder=folder, cache=cache, echo=True, without_sandbox=allowed)
+        carry_out(
+            specification,
+            folder=conditions.folder,
+            cache=cache,
+            echo=True,
+            announce=conditions.announce,
+            without_sandbox=allowed,
+            wall_clock=conditions.wall_clock,
+        )
 
 
 @main.command()
@@ -79,6 +93,8 @@ def build(folder: Path, cache: Path) -> None:
     Writes FOLDER/result.json, and the packed interpreter beside it; what else is in FOLDER is deleted first. The
     exit status is 0 when a result was written, whatever it says.
     """
+    from pybots_worker.interpreters.build import build_interpreter  # noqa: PLC0415
+
     specification = _read(folder, InterpreterSpecification)
     _wipe(folder)
     folder, cache = folder.resolve(), cache.resolve()
@@ -100,6 +116,8 @@ def pack(folder: Path, cache: Path) -> None:
 
     Writes FOLDER/pack.
     """
+    from pybots_worker.interpreters.pack import PackError, pack_wanted  # noqa: PLC0415
+
     result = InterpreterResult.model_validate_json((folder / RESULT_FILE).read_bytes())
     if result.artifact is None:
         raise click.ClickException("no interpreter was built here")
@@ -178,6 +196,8 @@ def examine(master: str, folder: Path, as_json: bool) -> None:
     Each line says what is wrong, and the one command that mends it. The exit status is 1 where something that a
     worker needs is missing.
     """
+    from pybots_worker import doctor  # noqa: PLC0415
+
     host, port = _address(master)
     checks = []
     for check in doctor.examine(folder.resolve(), host, port):
@@ -189,7 +209,7 @@ def examine(master: str, folder: Path, as_json: bool) -> None:
     sys.exit(0 if all(check.good for check in checks if check.needed) else 1)
 
 
-def _show(check: doctor.Check) -> None:
+def _show(check: Check) -> None:
     mark = "ok     " if check.good else "missing" if check.needed else "advice "
     click.echo(f"{mark}  {check.name}: {check.detail}")
     if check.mend:

@@ -62,6 +62,8 @@ class InterpreterSpecification(Shape):
     configure: list[Argument] = []
     step_seconds: Seconds = 3600
     """Wall-clock limit of each phase."""
+    clean: bool = False
+    """True where nothing of an earlier build may serve: a control."""
 
 
 class MissingModule(Shape):
@@ -106,6 +108,8 @@ class InterpreterResult(Shape):
     seconds: Seconds
     proof: Proof | None = None
     artifact: Artifact | None = None
+    pack_bytes: Annotated[int, Field(ge=0, le=2**50)] = 0
+    """Of `pack` beside it: the files that the last interpreter of the same tree did not have; 0: none was made."""
     log_tail: Text = ""
     """The last lines of the phase that failed."""
 
@@ -297,6 +301,8 @@ class RunResult(Shape):
     phases: Annotated[list[Phase], Field(max_length=50)]
     seconds: Seconds
     suite_seconds: Seconds = 0
+    load: Annotated[list[Seconds], Field(max_length=2)] = []
+    """How many processes wanted to run, at the suite's beginning and at its end (the last minute's average)."""
     report_present: bool = False
     report_truncated: bool = False
     log_truncated: bool = False
@@ -315,6 +321,8 @@ WANTED_FILE = "wanted"
 """What the master lacks of an artifact: one sha256 a line."""
 PACK_FILE = "pack"
 """The files that the master lacks, as `interpreters.file_stream` has them."""
+FIRST_PACK_BYTES = 32 << 20
+"""What a worker packs before it was asked is not larger than this."""
 REPORT_FILE = "report"
 LOG_FILE = "log.zst"
 SPECIFICATION_FILE = "specification.json"

@@ -16,11 +16,12 @@ import signal
 import sys
 import time
 from pathlib import Path
-from typing import Any
-
-import psutil
+from typing import TYPE_CHECKING, Any
 
 from pybots_worker.sandbox.init import set_limits
+
+if TYPE_CHECKING:
+    import psutil
 
 TERM_GRACE_SECONDS = 3.0
 KILL_SECONDS = 10.0
@@ -79,44 +80,57 @@ class _Keeper:
             told: set[int] = set()
             deadline = time.monotonic() + seconds
             while time.monotonic() < deadline:
-                self._reap()
-                alive = psutil.Process().children(recursive=True)
+                if not self._reap():
+                    return
+                alive = _descendants()
                 if not alive:
                     return
                 # Without these two the program would be killed at once, with no time to write its report.
                 spared = self._sandbox_itself(alive) if number == signal.SIGTERM else set()
-                for process in alive:
-                    if process.pid not in told | spared:
-                        told.add(process.pid)
-                        with contextlib.suppress(psutil.Error):
-                            process.send_signal(number)
+                for pid in alive.keys() - told - spared:
+                    told.add(pid)
+                    with contextlib.suppress(*_GONE):
+                        alive[pid].send_signal(number)
                 self._sleep(0.05)
 
-    def _sandbox_itself(self, alive: list[psutil.Process]) -> set[int]:
+    def _sandbox_itself(self, alive: dict[int, psutil.Process]) -> set[int]:
         if not self._sandboxed:
             return set()
         spared = {self._leader}
-        for process in alive:
-            with contextlib.suppress(psutil.Error):
+        for process in alive.values():
+            with contextlib.suppress(*_GONE):
                 if process.ppid() == self._leader:
                     spared.add(process.pid)
         return spared
 
-    def _reap(self) -> None:
+    def _reap(self) -> bool:
+        """Note what ended; say whether any child is left. Without a child there is no descendant: we adopt them."""
         with contextlib.suppress(ChildProcessError):
             while True:
                 pid, status = os.waitpid(-1, os.WNOHANG)
                 if pid == 0:
-                    return
+                    return True
                 if pid == self._leader:
                     self._leader_ended = True
                     seconds = time.monotonic() - self._started
                     _say(self._status_fd, {"status": status, "seconds": seconds, "told": bool(_stop_asked)})
+        return sys.platform != "linux"
 
     def _sleep(self, seconds: float) -> None:
         if select.select([self._wakeup], [], [], seconds)[0]:
             with contextlib.suppress(BlockingIOError):
                 os.read(self._wakeup, 4096)
+
+
+_GONE: list[type[Exception]] = []
+"""What psutil raises; it is imported where something is left to be ended, and takes as long as all else here."""
+
+
+def _descendants() -> dict[int, psutil.Process]:
+    import psutil  # noqa: PLC0415
+
+    _GONE[:] = [psutil.Error]
+    return {process.pid: process for process in psutil.Process().children(recursive=True)}
 
 
 _stop_asked: list[int] = []

@@ -85,6 +85,8 @@ class Watch:
         self._name: str = inner["command"][0]
         self._meter: Meter | None = None
         self._met: Met | None = None
+        self._known: dict[str, Any] = {}
+        self._untold = b""
         self._facts_fd, status_fd = os.pipe()
         os.set_blocking(self._facts_fd, False)
         self._started = time.monotonic()
@@ -108,7 +110,14 @@ class Watch:
     def bound(self, limits: Limits, folders: Sequence[Path], group: Group | None, *, counted: bool) -> None:
         """Hold it to limits beside time; *counted*: the kernel itself bounds the number of its processes."""
         self._folders |= {str(folder) for folder in folders}
-        self._meter = Meter(limits, folders, group, self._program_pids, processes_bounded=counted)
+        self._meter = Meter(
+            limits,
+            folders,
+            group,
+            self._program_pids,
+            processes_bounded=counted,
+            segments=lambda: self._facts().get("segments", 0),
+        )
 
     def until_ended(self, wall_seconds: float, quiet_seconds: float | None) -> Ending:
         """Read output until nothing is left of the program; says which limit it met, if any."""
@@ -148,6 +157,8 @@ class Watch:
         self._keeper.wait()
         while self._read(0):
             pass
+        self._facts()
+        os.close(self._facts_fd)
         self._selector.close()
 
     def finished(self, ending: Ending) -> Finished:
@@ -155,7 +166,7 @@ class Watch:
 
         Raises OSError where it could not be started.
         """
-        facts = self._facts()
+        facts = self._known
         if "errno" in facts:
             raise OSError(facts["errno"], facts["error"], facts["file"])
         if self._sandboxed and "begun" not in facts:
@@ -217,11 +228,13 @@ class Watch:
             pipe.write(json.dumps(task).encode())
 
     def _facts(self) -> dict[str, Any]:
-        facts: dict[str, Any] = {}
-        with open(self._facts_fd, "rb") as pipe:  # noqa: PTH123
-            for line in (pipe.read(FACTS_BYTES) or b"").splitlines():
-                facts |= json.loads(line)
-        return facts
+        """All that the keeper, and the sandbox's first process, have told so far: our own programs, line by line."""
+        with contextlib.suppress(BlockingIOError):
+            self._untold += os.read(self._facts_fd, FACTS_BYTES)
+        *lines, self._untold = self._untold.split(b"\n")
+        for line in lines:
+            self._known |= json.loads(line)
+        return self._known
 
     def _sink(self, is_stdout: bool) -> Any:
         return self._keep if is_stdout and self._stdout else self._log.write

@@ -5,10 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
 
 import click
 from rich.console import Console
@@ -20,19 +17,11 @@ from pybots.commands.demonstration.local_repository import SourceError
 from pybots.commands.demonstration.machine import MachineUnfitError
 from pybots.commands.demonstration.progress import display
 from pybots.commands.demonstration.running_farm import NotStartedError
+from pybots.commands.interrupt import InterruptedBySignal, interrupt, on_signals, signals_put_back
 from pybots_worker.sandbox.words import ALLOW
 
 NOT_CARRIED_OUT = 1
 BAD_USE = 2
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-
-
-class InterruptedBySignal(BaseException):
-    """Somebody asked for the end."""
-
-    def __init__(self, number: int) -> None:
-        super().__init__(signal.Signals(number).name)
-        self.number = number
 
 
 @click.command()
@@ -113,10 +102,10 @@ def demo(
 
 def _carry_out(wishes: Wishes, *, once: bool) -> int:
     console = Console()
-    with _signals_put_back(), display(console, time.monotonic) as shown:
+    with signals_put_back(), display(console, time.monotonic) as shown:
         demonstration = Demonstration(wishes, shown)
         try:
-            _on_signals(_interrupt)
+            on_signals(interrupt)
             return _demonstrate(demonstration, once=once)
         except InterruptedBySignal as interrupted:
             shown.say("stopping the farm")
@@ -128,7 +117,7 @@ def _carry_out(wishes: Wishes, *, once: bool) -> int:
             shown.say(str(error))
             return NOT_CARRIED_OUT
         finally:
-            _on_signals(signal.SIG_IGN)  # tidying up must not be disturbed; it takes seconds
+            on_signals(signal.SIG_IGN)  # tidying up must not be disturbed; it takes seconds
             demonstration.stop()
 
 
@@ -142,23 +131,3 @@ def _demonstrate(demonstration: Demonstration, *, once: bool) -> int:
     except InterruptedBySignal:
         demonstration.display.say("stopping the farm")
     return status
-
-
-def _interrupt(number: int, _frame: FrameType | None) -> None:
-    _on_signals(signal.SIG_IGN)
-    raise InterruptedBySignal(number)
-
-
-def _on_signals(handler: Callable[[int, FrameType | None], None] | signal.Handlers) -> None:
-    for number in SIGNALS:
-        signal.signal(number, handler)
-
-
-@contextmanager
-def _signals_put_back() -> Iterator[None]:
-    before = {number: signal.getsignal(number) for number in SIGNALS}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session, aliased
 
+from pybots.commands.facts_incidents import incident_objects
 from pybots.database.engine import Sessions
 from pybots.database.tables import (
     ArtifactRow,
@@ -80,6 +81,8 @@ class Facts:
     commits: tuple[str, ...]
     interpreters: tuple[InterpreterFact, ...]
     runs: tuple[RunFact, ...]
+    incidents: tuple[Mapping[str, Any], ...] = ()
+    """As they are written."""
 
 
 def read(sessions: Sessions, since: datetime | None = None) -> Facts:
@@ -90,23 +93,35 @@ def read(sessions: Sessions, since: datetime | None = None) -> Facts:
             tuple(_commits(session)),
             tuple(_interpreter(row) for row in _interpreter_rows(session)),
             tuple(run for run in runs if since is None or run.wanted_at >= since),
+            tuple(incident_objects(session)),
         )
 
 
-def gather(sessions: Sessions, since: datetime | None = None, seconds: float = 0.0) -> dict[str, Any]:
+def gather(
+    sessions: Sessions,
+    since: datetime | None = None,
+    seconds: float = 0.0,
+    heads: Sequence[str] | None = None,
+) -> dict[str, Any]:
     """Return the object of the design page's contract; *seconds* is how long all of it took.
 
-    With *since*, runs and costs from before it are left out.
+    With *since*, runs and costs from before it are left out. *heads* are the commits that were shown; without them
+    they are all that an interpreter was wanted for.
     """
-    return as_object(read(sessions, since), since, seconds)
+    return as_object(read(sessions, since), since, seconds, heads)
 
 
-def as_object(facts: Facts, since: datetime | None = None, seconds: float = 0.0) -> dict[str, Any]:
+def as_object(
+    facts: Facts,
+    since: datetime | None = None,
+    seconds: float = 0.0,
+    heads: Sequence[str] | None = None,
+) -> dict[str, Any]:
     """Put *facts* into the shape of the design page's contract."""
     built = [i for i in facts.interpreters if i.began is not None and (since is None or i.began >= since)]
     return {
-        "heads": [_head(commit, facts) for commit in facts.commits],
-        "incidents": [],
+        "heads": [_head(commit, facts) for commit in (facts.commits if heads is None else heads)],
+        "incidents": [dict(incident) for incident in facts.incidents],
         "notices": [],
         "cost": {"interpreters_built": len(built), "runs": len(facts.runs), "seconds": round(seconds, 1)},
     }

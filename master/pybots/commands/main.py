@@ -30,8 +30,16 @@ TABLE = {
         "pybots.commands.backup:backup", "Write what cannot be made again to a file, while it runs."
     ),
     "restore": Entry("pybots.commands.backup:restore", "Make a farm of a backup."),
+    "store": Entry("pybots.commands.store:store", "See whether the stored interpreters are whole."),
     "show": Entry("pybots.commands.show:show", "Show what a farm found."),
+    "incident": Entry(
+        "pybots.commands.incident:incident", "List incidents, and acknowledge, mute or link them."
+    ),
     "site": Entry("pybots.commands.site:site", "Serve the status page."),
+    "replay": Entry(
+        "pybots.commands.replay.command:replay",
+        "Run a farm over a slice of history, and write what it finds.",
+    ),
     "demo": Entry("pybots.commands.demo:demo", "See the whole farm at work on this machine."),
     "project": Entry("pybots.commands.project:project", "Check, list and try recipes."),
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from pybots.config.read import read_farm
 from pybots.registry.read import read_recipe, read_registry
 from pybots.registry.recipe import SourceSection
 from pybots.registry.registry import Registered, Registry
+from pybots.verdicts.expected import expired
 
 FILE = click.Path(dir_okay=False, path_type=Path)
 FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
@@ -35,15 +37,33 @@ def project() -> None:
 @click.argument("files", type=FILE, nargs=-1, required=True, metavar="FILE...")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def check_recipes(files: tuple[Path, ...], *, as_json: bool) -> None:
-    """Say what is wrong with recipes. Exit status 1 when anything is."""
+    """Say what is wrong with recipes. Exit status 1 when anything is.
+
+    An expected failure whose day has passed is said too; it is nothing wrong, and the recipe is used.
+    """
     problems = {str(file): _problems(file) for file in files}
+    notes = {str(file): _notes(file) for file in files}
     wrong = sum(map(bool, problems.values()))
     if as_json:
-        click.echo(json.dumps({"ok": not wrong, "files": problems}, indent=1))
+        click.echo(json.dumps({"ok": not wrong, "files": problems, "notes": notes}, indent=1))
     else:
         for file, found in problems.items():
             click.echo("\n".join(problem["text"] for problem in found) or f"{file}: nothing is wrong")
+            for note in notes[file]:
+                click.echo(f"{file}: {note}")
     sys.exit(1 if wrong else 0)
+
+
+def _notes(file: Path) -> list[str]:
+    """What is right and should be looked at: expectations whose day has passed."""
+    try:
+        recipe = read_recipe(file).recipe
+    except ConfigurationError:
+        return []
+    return [
+        f"{each.test} was expected to fail until {each.expires}: {each.reason}"
+        for each in expired(recipe.expected_failure, datetime.now(UTC).date())
+    ]
 
 
 def _problems(file: Path) -> list[dict[str, Any]]:

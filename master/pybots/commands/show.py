@@ -13,7 +13,13 @@ from rich.console import Console, RenderableType
 from sqlalchemy.orm import Session
 
 from pybots.commands import show_tables
+from pybots.config import last_good
+from pybots.config.folder import FarmFolder
+from pybots.config.model import StoreSection
+from pybots.config.problems import ConfigurationError
 from pybots.database.engine import Sessions
+from pybots.interpreters.artifact_store import ArtifactStore
+from pybots.interpreters.store_verify import StoreSize, measure
 from pybots.site import api, read_farm, read_interpreters, read_runs
 from pybots.site.open import NotStartedError, UnreadableError, reading
 from pybots.site.read_folder import Served, read_folder
@@ -30,6 +36,7 @@ Shows what the farm in DIR knows: the facts of the status page, read from the sa
   pybots show farm commits              the newest commits and what was built of them
   pybots show farm queue                what is wanted or under way
   pybots show farm workers              the donated workers
+  pybots show farm store                how much the stored interpreters take
 
 DIR may be left out in the farm's own folder. The exit status is 1 where what you ask for does not exist.
 """
@@ -50,6 +57,9 @@ ONES: dict[str, tuple[Look, Draw]] = {
 }
 
 
+SINGLE: dict[str, Draw] = {"status": show_tables.status, "store": show_tables.store}
+
+
 @click.command("show", help=HELP, short_help="Show runs, interpreters, commits, workers.")
 @click.argument("words", nargs=-1, metavar="[DIR] [WHAT [KEY]]")
 @click.option("--json", "as_json", is_flag=True, help="Print the facts as JSON, as the API gives them.")
@@ -59,7 +69,7 @@ def show(words: tuple[str, ...], as_json: bool) -> None:
     served = read_folder(folder.absolute())
     now = datetime.now(UTC)
     try:
-        facts = _look(served, what, key, now)
+        facts = store_size(folder) if what == "store" else _look(served, what, key, now)
     except (NotStartedError, UnreadableError) as error:
         click.echo(f"pybots show: {error}", err=True)
         raise SystemExit(1) from None
@@ -71,26 +81,36 @@ def show(words: tuple[str, ...], as_json: bool) -> None:
             TypeAdapter(type(facts) if not isinstance(facts, list) else list[Any]).dump_json(facts, indent=2)
         )
     else:
-        draw = show_tables.status if what == "status" else (LISTS | ONES)[what][1]
+        draw = SINGLE[what] if what in SINGLE else (LISTS | ONES)[what][1]
         # A pipe has no width of its own; folded at 80, lines could not be searched.
         console = Console(highlight=False)
         console.width = console.width if console.is_terminal else max(console.width, 220)
         console.print(draw(facts, now))
 
 
+def store_size(folder: Path) -> StoreSize:
+    """Count what is in the store of the farm in *folder*."""
+    farm = FarmFolder(folder.absolute())
+    try:
+        section = last_good.load(farm.root).configuration.store
+    except ConfigurationError:
+        section = StoreSection()
+    return measure(ArtifactStore(farm.store), int(section.size_limit_gigabytes * 1e9))
+
+
 def understand(words: Sequence[str]) -> tuple[Path, str, str]:
     """Return folder, what is asked for, and the key (or an empty text); raises click.UsageError."""
     rest = list(words)
     folder = Path()
-    if rest and rest[0] not in {"status", *LISTS, *ONES}:
+    if rest and rest[0] not in {"status", "store", *LISTS, *ONES}:
         folder = Path(rest.pop(0))
         if not folder.is_dir():
-            known = ", ".join(["status", *LISTS, *ONES])
+            known = ", ".join(["status", "store", *LISTS, *ONES])
             msg = f"{str(folder)!r} is neither a folder nor one of {known}"
             raise click.UsageError(msg)
     what, *keys = rest or ["status"]
-    if what not in {"status", *LISTS, *ONES}:
-        msg = f"{what!r} is not one of {', '.join(['status', *LISTS, *ONES])}"
+    if what not in {"status", "store", *LISTS, *ONES}:
+        msg = f"{what!r} is not one of {', '.join(['status', 'store', *LISTS, *ONES])}"
         raise click.UsageError(msg)
     if len(keys) != (1 if what in ONES else 0):
         msg = f"{what} takes a key" if what in ONES else f"{what} takes nothing more"

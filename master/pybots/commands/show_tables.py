@@ -9,6 +9,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from pybots.interpreters.store_verify import StoreSize
 from pybots.site import facts, words
 from pybots.site.api import ProjectStanding, Status
 from pybots.site.built import built, variants
@@ -61,6 +62,14 @@ def status(said: Status, now: datetime) -> RenderableType:
     if said.farm and said.farm.master_at:
         lines.append(_text(f"The master was heard of {ago(said.farm.master_at, now)}."))
     return Group(*lines)
+
+
+def store(size: StoreSize, _now: datetime) -> RenderableType:
+    """What the stored interpreters take."""
+    taken, limit = size.stored_bytes / 1e9, size.limit_bytes / 1e9
+    return _text(
+        f"{size.artifacts} artifacts of {size.files} files take {taken:.2f} GB of the {limit:.1f} GB that they may."
+    )
 
 
 def projects(standings: Sequence[ProjectStanding], now: datetime) -> RenderableType:
@@ -178,10 +187,18 @@ def queue(found: facts.Queue, now: datetime) -> RenderableType:
 
 def workers(found: Sequence[facts.Worker], now: datetime) -> RenderableType:
     """The donated workers."""
-    table = _table("worker", "state", "platform", "owner", "doing", "since")
+    table = _table("worker", "state", "platform", "owner", "doing", "since", "record")
     for worker in found:
         state = Text("✓ connected", "green") if worker.connected else Text("◆ away", "bright_black")
         since = ago(worker.changed_at, now)
         texts = [_text(text) for text in (worker.platform, worker.owner, worker.doing)]
-        table.add_row(_text(worker.name), state, *texts, since)
+        table.add_row(_text(worker.name), state, *texts, since, _record(worker.faults, now))
     return table
+
+
+def _record(faults: Sequence[facts.Fault], now: datetime) -> Text:
+    """What a worker was seen to do wrong: the last of it, and how much there is."""
+    if not faults:
+        return _text("")
+    more = f" (and {len(faults) - 1} before)" if len(faults) > 1 else ""
+    return _text(f"{ago(faults[0].at, now)}: {faults[0].what}{more}")

@@ -116,6 +116,7 @@ def _summary(specification: RunSpecification, report: Report) -> ReportSummary:
         counts={outcome.value: count for outcome, count in report.counts().items()},
         collection_errors=report.collection_errors,
         under_way=report.under_way,
+        asked=None if specification.tests is None else len(specification.tests),
     )
 
 

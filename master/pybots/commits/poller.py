@@ -8,7 +8,7 @@ from typing import Any
 from twisted.internet import defer
 from twisted.internet.threads import deferToThread
 
-from pybots.commits.rounds import RoundsService
+from pybots.commits.rounds import WANTED, RoundsService
 
 
 class CommitPoller(RoundsService):
@@ -23,5 +23,6 @@ class CommitPoller(RoundsService):
         return defer.succeed(None)
 
     async def round(self) -> None:
-        """Poll once."""
+        """Poll once, and say that there may be something to build."""
         await deferToThread(self.poll)
+        self.master.mq.produce(WANTED, {})

@@ -8,6 +8,9 @@ from buildbot.util.service import BuildbotService
 from twisted.internet import defer, task
 from twisted.python import log
 
+WANTED = ("pybots", "wanted")
+"""Buildbot's message that there may be new wants: whoever turns them into requests need not wait for its round."""
+
 
 class AppliesEveryConfiguration:
     """A mixin: compares a new configuration with the last one applied.
@@ -35,6 +38,7 @@ class RoundsService(AppliesEveryConfiguration, BuildbotService):
     seconds: float
     _rounds: task.LoopingCall | None = None
     _busy: defer.Deferred[Any] | None = None
+    _hastened = False
 
     async def round(self) -> None:
         """Do the work of one round."""
@@ -47,6 +51,13 @@ class RoundsService(AppliesEveryConfiguration, BuildbotService):
         self._rounds = task.LoopingCall(self._round)
         self._rounds.clock = self.master.reactor
         self._rounds.start(seconds)
+
+    def hasten(self) -> None:
+        """Do a round at once; where one is under way, another one after it: it may have begun too early."""
+        if self._busy is None:
+            self._begin_early()
+        else:
+            self._hastened = True
 
     @defer.inlineCallbacks
     def stopService(self) -> Any:
@@ -77,3 +88,10 @@ class RoundsService(AppliesEveryConfiguration, BuildbotService):
 
     def _rest(self, _: Any) -> None:
         self._busy = None
+        if self._hastened:
+            self._hastened = False
+            self.master.reactor.callLater(0, self._begin_early)
+
+    def _begin_early(self) -> None:
+        if self._rounds is not None:
+            self._round()

@@ -27,16 +27,21 @@ class NewCommit:
     touches: Touches
 
 
-def select(new: Sequence[NewCommit], *, waiting: int, newest_only_beyond: int) -> list[tuple[str, Selection]]:
+def select(
+    new: Sequence[NewCommit], *, waiting: int, newest_only_beyond: int, heads_only: bool = False
+) -> list[tuple[str, Selection]]:
     """Return what happens to each of *new*, oldest first, in the same order.
 
     *waiting* is how many commits of the branch wait to be built already. While they and the new ones that
     are not documentation only are at most *newest_only_beyond*, all of those are built; beyond it, the
-    newest alone.
+    newest alone. With *heads_only* it is the last of *new* alone, unless all of them are documentation only.
     """
     buildable = [commit.sha for commit in new if commit.touches is not Touches.DOCUMENTATION]
     everything = max(waiting, 0) + len(buildable) <= newest_only_beyond
     chosen = set(buildable if everything else buildable[-1:])
+    if heads_only:
+        # The head itself, also where it is documentation after something that is not built: it has nobody's results.
+        chosen = {new[-1].sha} if buildable else set()
     return [(commit.sha, _selection(commit, chosen)) for commit in new]
 
 
@@ -52,6 +57,6 @@ def superseded_before(new: Sequence[NewCommit], *, waiting: int, newest_only_bey
 
 
 def _selection(commit: NewCommit, chosen: set[str]) -> Selection:
-    if commit.touches is Touches.DOCUMENTATION:
-        return Selection.INHERIT
-    return Selection.BUILD if commit.sha in chosen else Selection.NOT_BUILT
+    if commit.sha in chosen:
+        return Selection.BUILD
+    return Selection.INHERIT if commit.touches is Touches.DOCUMENTATION else Selection.NOT_BUILT

@@ -61,6 +61,8 @@ class TrunkSection(Section):
     """How often new commits are looked for."""
     newest_only_beyond: Annotated[int, Field(ge=1)] = 8
     """With more commits than this waiting on a branch, only its newest head is built."""
+    heads_only: bool = False
+    """True: of what a poll finds, the newest commit alone is built, and the rest when a search asks for it."""
     first_commits: Annotated[int, Field(ge=1)] = 1
     """How many of the newest commits are taken in when a branch is seen for the first time."""
 
@@ -127,6 +129,15 @@ class StoreSection(Section):
     """Commits whose interpreters are never removed, besides tagged releases. The beginning of a sha is enough."""
 
 
+class VerdictsSection(Section):
+    """How sure the farm is before it says that something broke."""
+
+    false_incidents_a_year: Annotated[float, Field(gt=0, le=100)] = 0.01
+    """How many incidents a year may be opened by chance; the smaller, the more often what differs is run again."""
+    worker_away_seconds: Annotated[float, Field(ge=1)] = 900
+    """A comparison whose worker is away for longer begins anew on another one."""
+
+
 class WorkerSection(Section):
     """A donated machine: `slots` Buildbot workers, called NAME-1, NAME-2, ..."""
 
@@ -157,6 +168,7 @@ class FarmConfiguration(Section):
     registry: RegistrySection = RegistrySection()
     packages: PackagesSection = PackagesSection()
     store: StoreSection = StoreSection()
+    verdicts: VerdictsSection = VerdictsSection()
     worker: list[WorkerSection] = Field(min_length=1)
 
     @model_validator(mode="after")

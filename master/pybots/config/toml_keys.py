@@ -19,6 +19,7 @@ _WANTED = {
     "bool": "true or false",
     "list": "a list",
     "dict": "a table",
+    "date": "a date like 2026-12-31, without quotes",
     "model": "a table",
 }
 

@@ -33,10 +33,22 @@ def insert_rows(
         arrays = ", ".join(f"%s::{_word(column)}[]" for column in columns)
         for chunk in chunks(rows, ROWS_AT_ONCE):
             values = tuple(map(list, zip(*chunk, strict=True)))
-            connection.exec_driver_sql(f"{into} SELECT * FROM unnest({arrays}){ending}", values)
+            # The names are our own tables'.
+            connection.exec_driver_sql(f"{into} SELECT * FROM unnest({arrays}){ending}", values)  # noqa: S608
         return
     places = ", ".join("?" * len(columns))
     connection.exec_driver_sql(f"{into} VALUES ({places}){ending}", list(rows))
+
+
+def new_numbers(session: Session, column: Column, count: int) -> Sequence[int]:
+    """Return *count* numbers for rows that are inserted next, in a transaction that writes, with *column* their key."""
+    if session.get_bind().dialect.name == "postgresql":
+        sequence = func.pg_get_serial_sequence(column.class_.__tablename__, column.key)
+        wanted = func.generate_series(1, count).table_valued("number")
+        return session.scalars(select(func.nextval(sequence)).select_from(wanted)).all()
+    # There is one writer at a time.
+    last = session.scalar(select(func.max(column))) or 0
+    return range(last + 1, last + 1 + count)
 
 
 def one_of(session: Session, column: Column, values: Collection[Any]) -> ColumnElement[bool]:

@@ -14,6 +14,8 @@ from sqlalchemy.pool import ConnectionPoolEntry, StaticPool
 BUSY_MILLISECONDS = 30_000
 # Any number will do, as long as nobody else asks the same PostgreSQL database for it.
 WRITERS_LOCK = 0x70_79_62_6F_74_77
+CACHE_KILOBYTES = 16_000
+"""Of a connection, as far as it has use for it: SQLite's own two megabytes do not hold the indexes of many failures."""
 LOG_BYTES = 4 << 20
 """What SQLite's write-ahead log shrinks to again, once no long reader needs the rest of it."""
 
@@ -42,6 +44,7 @@ def _set_pragmas(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> No
     cursor.execute("PRAGMA journal_mode=WAL")
     cursor.execute(f"PRAGMA journal_size_limit={LOG_BYTES}")
     cursor.execute("PRAGMA synchronous=NORMAL")
+    cursor.execute(f"PRAGMA cache_size=-{CACHE_KILOBYTES}")
     cursor.execute("PRAGMA foreign_keys=ON")
     cursor.close()
 

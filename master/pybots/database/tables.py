@@ -132,10 +132,44 @@ class InterpreterRow(Base):
     """JSON: a `contract.Proof`, or empty."""
     log_tail: Mapped[str] = mapped_column(Text, default="")
     buildbot_build: Mapped[int | None]
+    not_on: Mapped[str] = mapped_column(Text, default="")
+    """Workers that may not make it, with commas: what they made of it was their own fault."""
+    judged: Mapped[str] = mapped_column(String(20), default="", index=True)
+    """Of one that ended: `due` while it has to be judged (`incidents.trunk`), then `judged`."""
     __table_args__ = (
         UniqueConstraint("track_id", "commit_id"),
         Index("ix_interpreters_place", "track_id", "position"),
     )
+
+
+class InterpreterTrial(Base):
+    """A clean build that shows whose fault it is that an interpreter was not made; its artifact is not kept.
+
+    `state` and `status` mean what an interpreter's do.
+    """
+
+    __tablename__ = "interpreter_trials"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    key: Mapped[str] = mapped_column(String(240), unique=True)
+    subject_id: Mapped[int] = mapped_column(ForeignKey("interpreters.id"), index=True)
+    """The one that was not made."""
+    interpreter_id: Mapped[int] = mapped_column(ForeignKey("interpreters.id"))
+    """The one whose commit is built."""
+    role: Mapped[str] = mapped_column(String(20))
+    """`confirmation`: the subject's own commit again; `control`: the last good one before it."""
+    on_worker: Mapped[str] = mapped_column(String(100))
+    """The one worker that may carry it out."""
+    state: Mapped[str] = mapped_column(String(20), index=True)
+    status: Mapped[str] = mapped_column(String(40), default="")
+    detail: Mapped[str] = mapped_column(String(500), default="")
+    log_tail: Mapped[str] = mapped_column(Text, default="")
+    attempts: Mapped[int] = mapped_column(default=0)
+    worker: Mapped[str] = mapped_column(String(100), default="")
+    wanted_at: Mapped[datetime]
+    started_at: Mapped[datetime | None]
+    finished_at: Mapped[datetime | None]
+    seconds: Mapped[float] = mapped_column(default=0.0)
+    buildbot_build: Mapped[int | None]
 
 
 class ProjectRow(Base):
@@ -215,13 +249,17 @@ class RunRow(Base):
     """Axes put back to the baseline's (`verdicts.evidence.Back`), sorted, with commas; empty: all as in the subject."""
     trial: Mapped[int] = mapped_column(default=0)
     """Its number within the comparison, in the order in which they are carried out."""
+    alone: Mapped[bool] = mapped_column(default=False)
+    """Of a trial: only what it was asked for is run, where that can be done (`specification.tests`)."""
+    items: Mapped[str] = mapped_column(Text, default="[]")
+    """JSON: of a trial, the items that it was asked for (`verdicts.evidence`): names of tests, empty for the whole."""
     on_worker: Mapped[str] = mapped_column(String(100), default="")
     """The one worker that may carry it out; empty: any that is not in `not_on`."""
     not_on: Mapped[str] = mapped_column(Text, default="")
     """Workers that may not, with commas."""
     machine_idle: Mapped[bool] = mapped_column(default=False)
     """True where nothing else may run on that machine meanwhile."""
-    compared: Mapped[str] = mapped_column(String(20), default="")
+    compared: Mapped[str] = mapped_column(String(20), default="", index=True)
     """Of a finished subject: `due` while it has to be compared, then `compared`; empty for every other run."""
     __table_args__ = (Index("ix_runs_history", "project_id", "track_id", "place"),)
 
@@ -233,6 +271,18 @@ class RunLog(Base):
     run_id: Mapped[int] = mapped_column(ForeignKey("runs.id"), primary_key=True)
     compressed: Mapped[bytes] = mapped_column(LargeBinary)
     truncated: Mapped[bool] = mapped_column(default=False)
+    native_stack: Mapped[str] = mapped_column(Text, default="")
+    """Of a crash that left one (`contract.RunResult`)."""
+
+
+class TopLevels(Base):
+    """What can be imported in an environment, and who brought it (`contract.RunResult.top_levels`)."""
+
+    __tablename__ = "top_levels"
+    environment_digest: Mapped[str] = mapped_column(String(64), primary_key=True)
+    """Of what was really installed (`RunRow.environment_digest`)."""
+    names: Mapped[str] = mapped_column(Text)
+    """JSON: an object."""
 
 
 class TestRow(Base):
@@ -331,9 +381,13 @@ class IncidentRow(Base):
     title: Mapped[str] = mapped_column(String(300))
     reason: Mapped[str] = mapped_column(Text, default="")
     signature: Mapped[str] = mapped_column(String(64), index=True)
+    fault: Mapped[str] = mapped_column(String(64), default="", index=True)
+    """What all its members have in common (`incidents.fault`)."""
     last_good_position: Mapped[int | None]
     first_bad_position: Mapped[int]
     """On the branch: the interpreters of baseline and subject; the culprit is between them, this one included."""
+    past_ranges: Mapped[str] = mapped_column(Text, default="[]")
+    """JSON: [last good, first bad] of each time before, where it was fixed and came back."""
     state: Mapped[str] = mapped_column(String(20), index=True)
     opened_at: Mapped[datetime]
     changed_at: Mapped[datetime]
@@ -472,13 +526,18 @@ class WorkerRow(Base):
 class Request(Base):
     """What a person asks of the master; written by the site and the command line, applied by the master once.
 
-    `kind` is `run-again` (every registered project on the newest interpreters of `subject`, a branch; empty for all).
+    `kind` is `run-again` (every registered project on the newest interpreters of `subject`, a branch; empty for all),
+    or one of `incidents.asked.Asked` (of the incident whose number is `subject`).
     """
 
     __tablename__ = "requests"
     id: Mapped[int] = mapped_column(RowId, primary_key=True)
     kind: Mapped[str] = mapped_column(String(40))
     subject: Mapped[str] = mapped_column(String(300), default="")
+    who: Mapped[str] = mapped_column(String(200), default="")
+    reason: Mapped[str] = mapped_column(Text, default="")
+    value: Mapped[str] = mapped_column(String(500), default="")
+    """What the kind needs besides: the time until which an incident is muted, an address."""
     requested_at: Mapped[datetime]
     applied_at: Mapped[datetime | None]
     answer: Mapped[str] = mapped_column(Text, default="")

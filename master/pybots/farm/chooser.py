@@ -40,13 +40,22 @@ class ThriftyChooser(BasicBuildChooser):
             limit = None if self.nextBuild else PAGE
             page = yield self._unclaimed(limit)
             self._seen = {request["buildrequestid"] for request in page} if len(page) == limit else None
-            self.unclaimedBrdicts = ListResult(page)
-        elif not self.unclaimedBrdicts and self._seen is not None:
+            self.unclaimedBrdicts = ListResult(self._not_ruled_out(page))
+        if not self.unclaimedBrdicts and self._seen is not None:
             seen, self._seen = self._seen, None
             everything = yield self._unclaimed(None)
             rest = [request for request in everything if request["buildrequestid"] not in seen]
-            self.unclaimedBrdicts = ListResult(rest)
+            self.unclaimedBrdicts = ListResult(self._not_ruled_out(rest))
         return self.unclaimedBrdicts
+
+    def _not_ruled_out(self, requests: list[Any]) -> list[Any]:
+        """Leave out what none of the free workers may take: to read each of them costs several questions."""
+        rules_out = getattr(getattr(self.bldr.config, "canStartBuild", None), "rules_out", None)
+        if rules_out is None:
+            return requests
+        pool = [*self.workerpool, *self.preferredWorkers] or self.bldr.getAvailableWorkers()
+        free = [free.worker.workername for free in pool]
+        return [request for request in requests if not rules_out(request["buildrequestid"], free)]
 
     @defer.inlineCallbacks
     def _unclaimed(self, limit: int | None) -> Any:

@@ -19,8 +19,9 @@ from pybots.farm.addresses import addresses_of
 from pybots.farm.attendance import Attendance
 from pybots.farm.dispatcher import Dispatcher
 from pybots.farm.handout import Handout
-from pybots.farm.names import INTERPRETERS, PROJECT_TESTS
+from pybots.farm.names import INTERPRETERS, PROJECT_TESTS, TRIALS
 from pybots.farm.parts import Parts, platforms
+from pybots.farm.placing import MayStart
 from pybots.farm.planning import Planner
 from pybots.farm.poll import PollRound
 from pybots.farm.tidy_store import TidyStore
@@ -28,7 +29,8 @@ from pybots.fleet.sandbox import INFO, sandbox_of
 from pybots.fleet.worker import AttendedWorker
 from pybots.interpreters import plan as interpreter_plan
 from pybots.interpreters.records import WantedInterpreter
-from pybots.interpreters.steps import WORK_FOLDER, MakeInterpreter
+from pybots.interpreters.steps import WORK_FOLDER
+from pybots.interpreters.store_steps import MakeInterpreter
 from pybots.results.steps import IngestRun
 from pybots.results.store import record_lost
 from pybots.runs.status import RunStatus
@@ -71,9 +73,17 @@ def build_dictionary(parts: Parts, configuration: FarmConfiguration) -> dict[str
             )
         ],
         "schedulers": [
-            Triggerable(name=f"{kind}-{platform}", builderNames=[f"{kind}-{platform}"])
-            for platform in names
-            for kind in (INTERPRETERS, PROJECT_TESTS)
+            *(
+                Triggerable(name=f"{kind}-{platform}", builderNames=[f"{kind}-{platform}"])
+                for platform in names
+                for kind in (INTERPRETERS, PROJECT_TESTS)
+            ),
+            *(
+                Triggerable(
+                    name=f"{TRIALS}-{platform}", builderNames=[f"{PROJECT_TESTS}-{platform}"], priority=1
+                )
+                for platform in names
+            ),
         ],
         "services": _services(parts, configuration),
         # Default collapsing ignores a trigger's properties: it would merge projects and drop commits.
@@ -156,7 +166,12 @@ def _interpreter_builder(
         if wanted.track.variant not in configuration.variants:
             return None
         return interpreter_plan.specification_for(
-            wanted.track, wanted.commit, git=trunk, variants=configuration.variants
+            wanted.track,
+            wanted.commit,
+            git=trunk,
+            variants=configuration.variants,
+            key=wanted.key,
+            clean=wanted.trial,
         )
 
     make = MakeInterpreter(*_claiming(parts, parts.building), store=parts.store, specify=specify)
@@ -165,7 +180,8 @@ def _interpreter_builder(
         schedulerNames=[f"{PROJECT_TESTS}-{platform}"],
         name="trigger runs",
     )
-    return _builder(f"{INTERPRETERS}-{platform}", workers, [make, trigger])
+    may_start = MayStart(parts.placements, configuration, parts.clock)
+    return _builder(f"{INTERPRETERS}-{platform}", workers, [make, trigger], may_start)
 
 
 def _project_tests_builder(
@@ -182,7 +198,8 @@ def _project_tests_builder(
     refresh = Planner(parts, configuration).refresh
     claiming = _claiming(parts, parts.running)
     carry_out = CarryOutRun(*claiming, give_up=give_up, ingest=ingest, refresh=refresh)
-    return _builder(f"{PROJECT_TESTS}-{platform}", workers, [carry_out], may_run_projects)
+    may_start = MayStart(parts.placements, configuration, parts.clock, may_run_projects)
+    return _builder(f"{PROJECT_TESTS}-{platform}", workers, [carry_out], may_start)
 
 
 def _services(parts: Parts, configuration: FarmConfiguration) -> list[Any]:

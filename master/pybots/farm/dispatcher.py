@@ -13,10 +13,12 @@ from twisted.internet import defer
 from twisted.internet.threads import deferToThread
 from twisted.python import log
 
-from pybots.commits.rounds import RoundsService
+from pybots.commits.rounds import WANTED, RoundsService
 from pybots.config.model import FarmConfiguration
-from pybots.farm.names import INTERPRETERS, PROJECT_TESTS
+from pybots.farm.judge import Judge
+from pybots.farm.names import INTERPRETERS, PROJECT_TESTS, TRIALS
 from pybots.farm.parts import Parts, platforms
+from pybots.farm.placing import placement_properties
 from pybots.farm.planning import Planner
 from pybots.farm.requests import apply_requests
 from pybots.interpreters import records as interpreters
@@ -41,7 +43,9 @@ EVERYTHING = 100_000
 def interpreter_properties(wanted: WantedInterpreter) -> dict[str, Any]:
     """Return the properties of the Buildbot request for an interpreter."""
     track: TrackName = wanted.track
+    placed = {"on_worker": wanted.on_worker, "not_on": list(wanted.not_on)}
     return {
+        **{name: value for name, value in placed.items() if value},
         "interpreter_key": wanted.key,
         "virtual_builder_name": f"interpreter · {track}",
         "virtual_builder_tags": ["interpreter", track.branch, track.variant, track.platform],
@@ -61,12 +65,14 @@ class Dispatcher(RoundsService):
         """Take over a new configuration; from the first one on, listen for builds that end."""
         self.parts = parts
         self.planner = Planner(parts, configuration)
+        self.judge = Judge(parts, configuration)
         self.platforms = platforms(configuration)
         if not self._consumers:
             consuming = self.master.mq.startConsuming
             builds = yield consuming(self._build_finished, ("builds", None, "finished"))
             requests = yield consuming(self._request_complete, ("buildrequests", None, "complete"))
-            self._consumers = [builds, requests]
+            wants = yield consuming(lambda *_: self.hasten(), WANTED)
+            self._consumers = [builds, requests, wants]
         self.begin(ROUND_SECONDS)
 
     @defer.inlineCallbacks
@@ -86,16 +92,35 @@ class Dispatcher(RoundsService):
             await self._reconcile()
             await deferToThread(self.planner.for_newest)
         await deferToThread(apply_requests, self.parts, self.planner)
-        wanted_interpreters, wanted_runs = await deferToThread(self._wanted, ["wanted"], AT_ONCE)
+        # What waits for a worker that is away is not asked for: it would stand in the way of everything behind it.
+        wanted = await deferToThread(self._wanted, ["wanted"], AT_ONCE, self._here())
+        wanted_interpreters, wanted_runs = wanted
         await self._ask(wanted_interpreters, wanted_runs)
+        await self._judge()
+        if self.parts.placements.held:
+            # A machine that is idle again is no event for the builders that wait for it.
+            self.parts.placements.held = False
+            self.master.botmaster.maybeStartBuildsForAllBuilders()
 
-    def _wanted(self, states: list[str], limit: int) -> tuple[list[WantedInterpreter], list[WantedRun]]:
+    async def _judge(self) -> None:
+        """Decide on what came in; what that wants is asked for at once, so that nobody waits for the next round."""
+        if not await deferToThread(self.judge):
+            return
+        _, wanted_runs = await deferToThread(self._wanted, ["wanted"], AT_ONCE, self._here())
+        await self._ask([], wanted_runs)
+
+    def _here(self) -> list[str]:
+        return [name for name, worker in self.master.workers.workers.items() if worker.conn is not None]
+
+    def _wanted(
+        self, states: list[str], limit: int, workers: list[str] | None = None
+    ) -> tuple[list[WantedInterpreter], list[WantedRun]]:
         # What a platform without any worker wants waits until one has it again, in nobody's way.
         now = self.parts.clock()
         with self.parts.sessions.reading() as session:
             return (
                 interpreters.in_state(session, states, self.platforms, now, limit),
-                runs.in_state(session, states, self.platforms, now, limit),
+                runs.in_state(session, states, self.platforms, now, limit, workers),
             )
 
     async def _ask(self, wanted_interpreters: list[WantedInterpreter], wanted_runs: list[WantedRun]) -> None:
@@ -105,8 +130,9 @@ class Dispatcher(RoundsService):
             if await self._trigger(name, interpreter_properties(wanted), wanted.track.branch, wanted.commit):
                 asked.append(wanted.key)
         for run in wanted_runs:
-            name = f"{PROJECT_TESTS}-{run.track.platform}"
-            if await self._trigger(name, run_properties(run), run.track.branch, None):
+            name = f"{TRIALS if run.trial else PROJECT_TESTS}-{run.track.platform}"
+            properties = run_properties(run) | placement_properties(run)
+            if await self._trigger(name, properties, run.track.branch, None):
                 asked.append(run.key)
         if asked:
             await deferToThread(self._note_requested, asked)
@@ -179,12 +205,17 @@ class Dispatcher(RoundsService):
                 cancelled or not interpreters.release(session, interpreter, MAXIMUM_ATTEMPTS, now)
             ):
                 interpreters.finish_without_result(session, interpreter, status, detail, now)
-            if run is not None and not cancelled and runs.release(session, run, MAXIMUM_ATTEMPTS, now):
+            if (
+                run is not None
+                and not cancelled
+                and runs.release(session, run, MAXIMUM_ATTEMPTS, now, detail)
+            ):
                 run = None
         if run is not None:
             record_lost(self.parts.sessions, run, status, detail, now)
 
     def _request_complete(self, _routing_key: Any, request: dict[str, Any]) -> None:
+        self.parts.placements.forget(request["buildrequestid"])
         if request["results"] == CANCELLED:
             settled = defer.Deferred.fromCoroutine(self._settle_cancelled(request))
             settled.addErrback(lambda failure: log.err(failure, "a cancelled request could not be settled"))

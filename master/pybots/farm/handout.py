@@ -7,7 +7,7 @@ import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from buildbot.util.service import BuildbotService
 from twisted.internet import defer
@@ -171,6 +171,11 @@ class _Files(static.File):
         return listing
 
 
+class _Packages(static.File):
+    # An sdist is a .gz file, and no page that was compressed for the way: installers would unpack it twice.
+    contentEncodings: ClassVar[dict[str, str]] = {}
+
+
 def make_site(
     store: Path, sources: Path, packages: Path | None, trunk: Path, is_ready: Callable[[], bool]
 ) -> server.Site:
@@ -180,7 +185,7 @@ def make_site(
     sources.mkdir(parents=True, exist_ok=True)
     root.putChild(b"sources", _Files(str(sources), defaultType="application/octet-stream"))
     if packages is not None:
-        root.putChild(b"packages", static.File(str(packages)))
+        root.putChild(b"packages", _Packages(str(packages)))
     root.putChild(trunk.name.encode(), GitRepository(trunk))
     root.putChild(b"ready", Ready(is_ready))
     return server.Site(root, requestFactory=BoundedRequest, timeout=120)

@@ -15,7 +15,9 @@ from pybots.farm.parts import all_tracks
 from pybots.interpreters import store_wants
 
 COMMITS_AT_ONCE = 500
-"""More new commits than this are taken in over several rounds."""
+"""More new commits than this are taken in over several rounds..."""
+COMMITS_TO_A_HEAD = 100_000
+"""... but where heads alone are built, all up to the head have to be known at once."""
 
 
 def take_in_branch(
@@ -25,7 +27,8 @@ def take_in_branch(
     with sessions.reading() as session:
         known = store.head_of(session, branch)
         waiting = store_wants.waiting(session, branch)
-    limit = COMMITS_AT_ONCE if known else configuration.trunk.first_commits
+    at_once = COMMITS_TO_A_HEAD if configuration.trunk.heads_only else COMMITS_AT_ONCE
+    limit = at_once if known else configuration.trunk.first_commits
     try:
         facts = mirror.new_commits(branch, known, limit)
     except BranchRewritten as rewritten:
@@ -33,12 +36,12 @@ def take_in_branch(
         with sessions.writing() as session:
             store.rewind(session, branch, rewritten.fork)
         known = rewritten.fork
-        facts = mirror.new_commits(branch, known, COMMITS_AT_ONCE if known else limit)
+        facts = mirror.new_commits(branch, known, at_once if known else limit)
     names = [name for name in all_tracks(configuration) if name.branch == branch]
-    beyond = configuration.trunk.newest_only_beyond
-    selections = choose(facts, known is None, waiting, beyond)
+    beyond, heads_only = configuration.trunk.newest_only_beyond, configuration.trunk.heads_only
+    selections = choose(facts, known is None, waiting, beyond, heads_only=heads_only)
     new = [NewCommit(fact.sha, fact.touches) for fact in facts]
-    newest = superseded_before(new, waiting=waiting, newest_only_beyond=beyond)
+    newest = superseded_before(new, waiting=waiting, newest_only_beyond=0 if heads_only else beyond)
     with sessions.writing() as session:
         taken = store.take_in(session, branch, facts, selections, now)
         for commit in taken:
@@ -49,13 +52,19 @@ def take_in_branch(
 
 
 def choose(
-    facts: Sequence[CommitFacts], first_seen: bool, waiting: int, newest_only_beyond: int
+    facts: Sequence[CommitFacts],
+    first_seen: bool,
+    waiting: int,
+    newest_only_beyond: int,
+    *,
+    heads_only: bool = False,
 ) -> list[tuple[str, Selection]]:
     """Return what happens to each of *facts*; the first commits of a new branch must have one that is built."""
     selections = select(
         [NewCommit(fact.sha, fact.touches) for fact in facts],
         waiting=waiting,
         newest_only_beyond=newest_only_beyond,
+        heads_only=heads_only,
     )
     if first_seen and selections and not any(kind is Selection.BUILD for _, kind in selections):
         # Documentation alone, and nothing before it from which it could inherit.

@@ -4,3 +4,5 @@ from __future__ import annotations
 
 INTERPRETERS = "interpreters"
 PROJECT_TESTS = "project-tests"
+TRIALS = "trials"
+"""Of a scheduler alone: what it asks for is carried out by the builder of project tests, before subjects."""

@@ -11,6 +11,7 @@ from pybots.config.folder import FarmFolder
 from pybots.config.model import DatabaseSection, FarmConfiguration
 from pybots.database.engine import Sessions, open_engine
 from pybots.database.migrate import migrate
+from pybots.farm.placing import Placements
 from pybots.interpreters.artifact_store import ArtifactStore
 from pybots.interpreters.plan import TrackName, tracks
 
@@ -36,6 +37,8 @@ class Parts:
     """Interpreters under way in this process: Buildbot build -> interpreter key."""
     running: dict[int, str] = field(default_factory=dict)
     """Runs under way in this process: Buildbot build -> run key."""
+    placements: Placements = field(default_factory=Placements)
+    """Where requests may run that may not run anywhere."""
 
 
 def open_parts(root: Path, configuration: FarmConfiguration) -> Parts:

@@ -21,6 +21,7 @@ from pybots.runs import records as runs
 from pybots.runs.plan import source_of, specification_for
 from pybots.runs.records import WantedRun
 from pybots.runs.schedule import longest_first, run_key, runs_on
+from pybots.verdicts.store_expected import report_expectations
 from pybots_worker.contract import ArchiveSource, RunSpecification, Source, StoredInterpreter
 
 
@@ -45,6 +46,7 @@ class Planner:
         registry = read_registry(self.parts.folder.relative(self.configuration.registry.folder))
         with self.parts.sessions.writing() as session:
             save_registry(session, registry, self.parts.clock())
+            report_expectations(session, self.parts.clock())
         return registry
 
     def for_interpreter(self, key: str) -> list[WantedRun]:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from pybots.database.tables import Request
 from pybots.farm.parts import Parts
 from pybots.farm.planning import Planner
+from pybots.incidents.asked import Asked, Refused
+from pybots.incidents.store_asked import apply_asked
 
 AT_ONCE = 20
 
@@ -19,16 +22,26 @@ def apply_requests(parts: Parts, planner: Planner) -> None:
         ).all()
     for request in waiting:
         try:
-            answer = _apply(planner, request.kind, request.subject)
+            _apply(parts, planner, request)
         except Exception as error:  # noqa: BLE001  (whatever it is, the request is answered, and the next one is read)
-            answer = f"failed: {error}"
+            said = "refused" if isinstance(error, Refused) else "failed"
+            with parts.sessions.writing() as session:
+                _answer(parts, session, request, f"{said}: {error}")
+
+
+def _apply(parts: Parts, planner: Planner, request: Request) -> None:
+    if request.kind in set(Asked):
+        # What it does and that it was done are saved together: it happens once.
         with parts.sessions.writing() as session:
-            row = session.get_one(Request, request.id)
-            row.applied_at, row.answer = parts.clock(), answer
+            _answer(parts, session, request, apply_asked(session, request, parts.clock()))
+        return
+    answer = f"refused: this master does not know the request {request.kind!r}"
+    if request.kind == "run-again":
+        answer = f"{len(planner.again(request.subject))} runs wanted"
+    with parts.sessions.writing() as session:
+        _answer(parts, session, request, answer)
 
 
-def _apply(planner: Planner, kind: str, subject: str) -> str:
-    if kind == "run-again":
-        planned = planner.again(subject)
-        return f"{len(planned)} runs wanted"
-    return f"refused: this master does not know the request {kind!r}"
+def _answer(parts: Parts, session: Session, request: Request, answer: str) -> None:
+    row = session.get_one(Request, request.id)
+    row.applied_at, row.answer = parts.clock(), answer

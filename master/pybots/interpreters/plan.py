@@ -44,12 +44,27 @@ def interpreter_key(track: TrackName, commit: str) -> str:
     return f"{slug(track.branch)}~{track.variant}~{track.platform}~{commit[:16]}"
 
 
+def trial_key(subject: str, number: int) -> str:
+    """Return the key of the trial *number* of the interpreter whose key is *subject*."""
+    return f"{subject}~trial-{number}"
+
+
 def specification_for(
-    track: TrackName, commit: str, *, git: str, variants: Mapping[str, Sequence[str]]
+    track: TrackName,
+    commit: str,
+    *,
+    git: str,
+    variants: Mapping[str, Sequence[str]],
+    key: str = "",
+    clean: bool = False,
 ) -> InterpreterSpecification:
-    """Return what a worker is asked to build; *git* is the address at which the worker finds the trunk."""
+    """Return what a worker is asked to build; *git* is the address at which the worker finds the trunk.
+
+    A trial has a *key* of its own, and wants nothing of an earlier build to serve (*clean*).
+    """
     return InterpreterSpecification(
-        key=interpreter_key(track, commit),
+        key=key or interpreter_key(track, commit),
+        clean=clean,
         git=git,
         commit=commit,
         branch=track.branch,

@@ -10,13 +10,14 @@ from datetime import datetime, timedelta
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from pybots.database.tables import ArtifactRow, Branch, Commit, InterpreterRow, Track
+from pybots.database.tables import ArtifactRow, Branch, Commit, InterpreterRow, InterpreterTrial, Track
 from pybots.interpreters.plan import TrackName
 from pybots_worker.contract import Artifact, InterpreterResult, InterpreterStatus
 
 INHERITED = "inherited"
 LOST = "worker-lost"
 CANCELLED = "cancelled"
+DUE, JUDGED = "due", "judged"
 FIRST_PAUSE = timedelta(seconds=30)
 """Before the second attempt at what failed for the farm's own reasons; four times as long before the third."""
 
@@ -28,6 +29,11 @@ class WantedInterpreter:
     key: str
     commit: str
     track: TrackName
+    trial: bool = False
+    """Built clean, for what it shows; its artifact is not kept."""
+    on_worker: str = ""
+    """The one worker that may make it; empty: any that is not in `not_on`."""
+    not_on: tuple[str, ...] = ()
 
 
 def track_row(session: Session, name: TrackName) -> Track:
@@ -55,9 +61,8 @@ def in_state(
     session: Session, states: Sequence[str], platforms: Sequence[str], now: datetime, limit: int
 ) -> list[WantedInterpreter]:
     """Return at most *limit* interpreters in one of *states* on *platforms* that are due *now*, in order."""
-    rows = session.execute(
-        select(InterpreterRow.key, InterpreterRow.track_id, Commit.sha)
-        .join(Commit, Commit.id == InterpreterRow.commit_id)
+    rows = session.scalars(
+        select(InterpreterRow)
         .join(Track, Track.id == InterpreterRow.track_id)
         .where(
             InterpreterRow.state.in_(states), Track.platform.in_(platforms), InterpreterRow.wanted_at <= now
@@ -65,7 +70,43 @@ def in_state(
         .order_by(InterpreterRow.id)
         .limit(limit)
     ).all()
-    return [WantedInterpreter(key, sha, track_name(session, track_id)) for key, track_id, sha in rows]
+    trials = session.scalars(
+        select(InterpreterTrial)
+        .join(InterpreterRow, InterpreterRow.id == InterpreterTrial.interpreter_id)
+        .join(Track, Track.id == InterpreterRow.track_id)
+        .where(InterpreterTrial.state.in_(states), Track.platform.in_(platforms))
+        .where(InterpreterTrial.wanted_at <= now)
+        .order_by(InterpreterTrial.id)
+        .limit(limit)
+    )
+    return [_wanted(session, row) for row in [*trials, *rows]][:limit]
+
+
+def _wanted(session: Session, row: InterpreterRow | InterpreterTrial) -> WantedInterpreter:
+    if isinstance(row, InterpreterTrial):
+        made = session.get_one(InterpreterRow, row.interpreter_id)
+        trial, on_worker, not_on = True, row.on_worker, ""
+    else:
+        made, trial, on_worker, not_on = row, False, "", row.not_on
+    return WantedInterpreter(
+        key=row.key,
+        commit=session.get_one(Commit, made.commit_id).sha,
+        track=track_name(session, made.track_id),
+        trial=trial,
+        on_worker=on_worker,
+        not_on=tuple(filter(None, not_on.split(","))),
+    )
+
+
+def _row(session: Session, key: str) -> InterpreterRow | InterpreterTrial | None:
+    row = session.scalars(select(InterpreterRow).where(InterpreterRow.key == key)).one_or_none()
+    return row or session.scalars(select(InterpreterTrial).where(InterpreterTrial.key == key)).one_or_none()
+
+
+def _due(session: Session, row: InterpreterRow | InterpreterTrial) -> None:
+    """Have what ended judged (`incidents.trunk`)."""
+    ended = session.get_one(InterpreterRow, row.subject_id) if isinstance(row, InterpreterTrial) else row
+    ended.judged = DUE
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,20 +125,18 @@ def claim(
     An attempt that ended with an earlier life of the master (before *began*) was nobody's failure: it is not
     counted.
     """
-    row = session.scalars(select(InterpreterRow).where(InterpreterRow.key == key)).one_or_none()
+    row = _row(session, key)
     if row is None or row.state == "finished":
         return None
     if row.state != "running" or row.started_at is None or row.started_at >= began:
         row.attempts += 1
     row.state, row.worker, row.buildbot_build, row.started_at = "running", worker, build, now
-    commit = session.get_one(Commit, row.commit_id)
-    wanted = WantedInterpreter(key, commit.sha, track_name(session, row.track_id))
-    return ClaimedInterpreter(wanted, row.attempts)
+    return ClaimedInterpreter(_wanted(session, row), row.attempts)
 
 
 def release(session: Session, key: str, maximum_attempts: int, now: datetime) -> bool:
     """Put the interpreter *key* back to be wanted after a pause, while attempts remain; False where none do."""
-    row = session.scalars(select(InterpreterRow).where(InterpreterRow.key == key)).one_or_none()
+    row = _row(session, key)
     if row is None or row.state != "running" or row.attempts >= maximum_attempts:
         return False
     # A machine without room or network is not mended at once: each pause is longer than the one before.
@@ -110,11 +149,14 @@ def finish(session: Session, result: InterpreterResult, now: datetime, added_byt
 
     False where it had ended before.
     """
-    row = session.scalars(select(InterpreterRow).where(InterpreterRow.key == result.key)).one_or_none()
+    row = _row(session, result.key)
     if row is None or row.state == "finished":
         return False
     row.state, row.status, row.finished_at = "finished", result.status.value, now
     row.seconds, row.detail, row.log_tail = result.seconds, result.detail, result.log_tail
+    _due(session, row)
+    if isinstance(row, InterpreterTrial):
+        return True
     row.clean_build, row.fell_back = result.clean_build, result.fell_back
     row.phases = json.dumps([phase.model_dump() for phase in result.phases])
     row.proof = result.proof.model_dump_json() if result.proof else ""
@@ -137,10 +179,11 @@ def _artifact_row(session: Session, artifact: Artifact, now: datetime, added_byt
 
 def finish_without_result(session: Session, key: str, status: str, detail: str, now: datetime) -> bool:
     """Save that the interpreter *key* ended and no worker said how; False where it had ended before."""
-    row = session.scalars(select(InterpreterRow).where(InterpreterRow.key == key)).one_or_none()
+    row = _row(session, key)
     if row is None or row.state == "finished":
         return False
     row.state, row.status, row.detail, row.finished_at = "finished", status, detail[:500], now
+    _due(session, row)
     return True
 
 
@@ -156,7 +199,12 @@ def mark_requested(session: Session, keys: Iterable[str]) -> None:
     rows = session.scalars(
         select(InterpreterRow).where(InterpreterRow.key.in_(list(keys)), InterpreterRow.state == "wanted")
     )
-    for row in rows:
+    trials = session.scalars(
+        select(InterpreterTrial).where(
+            InterpreterTrial.key.in_(list(keys)), InterpreterTrial.state == "wanted"
+        )
+    )
+    for row in (*rows, *trials):
         row.state = "requested"
 
 

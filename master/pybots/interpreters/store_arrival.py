@@ -28,10 +28,13 @@ class Arrival:
     artifact: Artifact
     added_bytes: int = 0
     asked: int = 0
+    _manifest: Manifest | None = None
 
     def manifest(self) -> Manifest:
         """Return the manifest that the worker uploaded, verified. Raises ArtifactRejected."""
-        return read_upload(self.incoming / MANIFEST_FILE, self.artifact.digest)
+        if self._manifest is None:
+            self._manifest = read_upload(self.incoming / MANIFEST_FILE, self.artifact.digest)
+        return self._manifest
 
     def lacking(self) -> tuple[list[str], int]:
         """Return the digests of the files that the store lacks, and how large a pack of them can be."""

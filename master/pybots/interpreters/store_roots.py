@@ -8,7 +8,7 @@ from datetime import datetime
 from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session
 
-from pybots.database.tables import ArtifactRow, Commit, InterpreterRow, RunRow
+from pybots.database.tables import ArtifactRow, Commit, ComparisonRow, InterpreterRow, RunRow
 from pybots.interpreters.retention import GRACE, Reason
 from pybots_worker.contract import InterpreterStatus
 
@@ -20,9 +20,9 @@ def roots(
 ) -> dict[str, Reason]:
     """Return the digests that something rests on.
 
-    These are what unfinished runs and interpreters refer to, the newest proven interpreter of every track, the newest
-    on which each project was run to the end, the *incidents*' (digests), those of releases, and those of
-    *kept_commits* (beginnings of shas).
+    These are what unfinished runs, interpreters and comparisons refer to, the newest proven interpreter of every
+    track, the newest on which each project was run to the end, the *incidents*' (digests), those of releases, and those
+    of *kept_commits* (beginnings of shas).
     """
     found: dict[str, Reason] = {}
     for reason, digests in (
@@ -66,10 +66,16 @@ def known(session: Session) -> set[str]:
 
 def _in_use(session: Session) -> Iterable[str]:
     open_runs = select(RunRow.interpreter_id).where(RunRow.state != "finished")
+    # What came in and was not compared yet may want its baseline, the last good one, a moment later.
+    comparisons = select(ComparisonRow).where(ComparisonRow.state != "closed").subquery()
+    subjects = select(RunRow.interpreter_id).where(
+        or_(RunRow.compared == "due", RunRow.id.in_(select(comparisons.c.subject_id)))
+    )
+    used = (open_runs, subjects, select(comparisons.c.baseline_interpreter_id))
     return session.scalars(
         select(ArtifactRow.digest)
         .join(InterpreterRow, InterpreterRow.artifact_id == ArtifactRow.id)
-        .where(or_(InterpreterRow.state != "finished", InterpreterRow.id.in_(open_runs)))
+        .where(or_(InterpreterRow.state != "finished", *(InterpreterRow.id.in_(numbers) for numbers in used)))
         .distinct()
     )
 

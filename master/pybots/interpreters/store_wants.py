@@ -111,6 +111,8 @@ def supersede(session: Session, branch: str, before: int) -> int:
         .where(
             Track.branch_id == branch_id,
             InterpreterRow.position < before,
+            # What had ended, and is built again, is what runs and incidents rest on.
+            InterpreterRow.finished_at.is_(None),
             InterpreterRow.state.in_(["wanted", "requested"]),
         )
     ).all()

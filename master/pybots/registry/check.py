@@ -47,6 +47,7 @@ def findings(recipe: Recipe) -> list[Finding]:
         *_command(recipe),
         *_service(recipe),
         *_deselection(recipe),
+        *_expectations(recipe),
         *_limits(recipe),
     ]
 
@@ -177,6 +178,21 @@ def _deselection(recipe: Recipe) -> Iterator[Finding]:
             if not test or test in seen:
                 what = f"{test[:200]!r} is deselected twice" if test else "a test without a name"
                 yield ("deselect", number, "tests", index), what, "leave it out here"
+            seen.add(test)
+
+
+def _expectations(recipe: Recipe) -> Iterator[Finding]:
+    deselected = {test for group in recipe.deselect for test in group.tests}
+    seen: set[str] = set()
+    for number, group in enumerate(recipe.expected_failure):
+        for index, test in enumerate(group.tests):
+            path: KeyPath = ("expected_failure", number, "tests", index)
+            if not test or test in seen:
+                what = f"{test[:200]!r} is expected to fail twice" if test else "a test without a name"
+                yield path, what, "leave it out here"
+            elif test in deselected:
+                what = f"{test[:200]!r} is deselected, so that it is not run"
+                yield path, what, "leave it out here, or in [[deselect]]"
             seen.add(test)
 
 

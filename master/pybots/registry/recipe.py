@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -169,6 +170,17 @@ class Deselected(Section):
     """Why they are not run: a sentence, and a link where there is one."""
 
 
+class ExpectedFailure(Section):
+    """Tests that are known to fail, why, and until when that is all right: they are run all the same."""
+
+    tests: list[Line] = Field(min_length=1, max_length=5000)
+    """Tests by the names that reports give them; each is named in full."""
+    reason: str = Field(min_length=10, max_length=500)
+    """Why they fail: a sentence, and a link where there is one."""
+    expires: date
+    """The last day on which their failing is no news."""
+
+
 class Recipe(Section):
     """A registered test suite."""
 
@@ -183,3 +195,4 @@ class Recipe(Section):
     limits: LimitsSection = LimitsSection()
     tracks: TracksSection = TracksSection()
     deselect: list[Deselected] = []
+    expected_failure: list[ExpectedFailure] = []

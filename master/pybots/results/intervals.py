@@ -11,12 +11,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from pybots.results.outcome import Outcome
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
+class Seen(NamedTuple):
     """What a run saw of one test. The signature is of a bad outcome's failure, and empty for the others."""
 
     outcome: Outcome
@@ -26,8 +26,7 @@ class Seen:
 ABSENT = Seen(Outcome.ABSENT)
 
 
-@dataclass(frozen=True, slots=True)
-class Interval:
+class Interval(NamedTuple):
     """One outcome over the places in [first, end); *end* is None while it lasts."""
 
     first: int

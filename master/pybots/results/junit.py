@@ -19,7 +19,7 @@ from defusedxml.common import DefusedXmlException
 from defusedxml.ElementTree import DefusedXMLParser
 
 from pybots.results.gather import Gathering, LimitReachedError
-from pybots.results.junit_plain import Feeder, PlainCase
+from pybots.results.junit_plain import Feeder, PlainCase, unescaped
 from pybots.results.outcome import Failure, Outcome
 
 _CHUNK = 65_536
@@ -158,14 +158,29 @@ class _Cases:
         return self._case is None and self._open[-1:] == ["testsuite"]
 
     def plain(self, cases: list[PlainCase]) -> bool:
-        """Take tests that passed; False, and none taken, where they have to be read one by one."""
-        prefixes = self._prefixes
+        """Take *cases*; False, and none taken, where they have to be read one by one."""
         try:
-            seconds = [float(time) for _, _, _, time in cases]
+            seconds = [float(case.time) for case in cases]
         except ValueError:
             return False
-        names = [prefixes[classname, file] + name for classname, name, file, _ in cases]
-        return self._gathered.passed(names, seconds)
+        prefixes = self._prefixes
+        names = [prefixes[case.classname, case.file] + case.name for case in cases]
+        if not any(case.said for case in cases):
+            return self._gathered.passed(names, seconds)
+        for case, name, time in zip(cases, names, seconds, strict=True):
+            self._took(case, name, time)
+        return True
+
+    def _took(self, case: PlainCase, name: str, seconds: float) -> None:
+        if not case.said:
+            self._gathered.ended(name, Outcome.PASSED, seconds)
+            return
+        attributes = {"message": unescaped(case.message), "type": unescaped(case.kind)}
+        outcome, failure = _outcome(case.said, attributes, unescaped(case.text))
+        if outcome is Outcome.ERROR and _not_collected({"classname": case.classname}, failure):
+            self._gathered.not_collected(name, failure, outcome, seconds)
+        else:
+            self._gathered.ended(name, outcome, seconds, failure)
 
     def _ended(self, case: Mapping[str, str]) -> None:
         name = _name(case, pytest=self._pytest)

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
-from dataclasses import dataclass
-from operator import itemgetter
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
 
 from pybots.results.intervals import Seen
 from pybots.results.outcome import BAD, Failure, Outcome, Report
 from pybots.results.signature import signature
 
 
-@dataclass(frozen=True, slots=True)
-class Observed:
+class Observed(NamedTuple):
     """One test of a run: what counts for its history, and the text that goes with it."""
 
     seen: Seen
@@ -49,12 +47,27 @@ def observed(report: Report) -> dict[str, Observed]:
 
 
 def outcomes_digest(tests: Mapping[str, Observed]) -> str:
-    """Return 64 hexadecimal digits: the same for reports that say the same of the same tests."""
-    lines = [
-        f"{name}\0passed\0\n" if test is PASSED else f"{name}\0{test.seen.outcome}\0{test.seen.signature}\n"
-        for name, test in sorted(tests.items(), key=itemgetter(0))
-    ]
-    return hashlib.sha256("".join(lines).encode()).hexdigest()
+    """Return 64 hexadecimal digits: the same for reports that say the same of the same tests, in whatever order.
+
+    They are a sum over the tests, so that what changes for some of them is found without the others.
+    """
+    return _digits(sum(_weight(name, test.seen) for name, test in tests.items()))
+
+
+def digest_after(digest: str, gone: Iterable[tuple[str, Seen]], come: Iterable[tuple[str, Seen]]) -> str:
+    """Return the `outcomes_digest` of tests that were those of *digest*, without *gone* and with *come*."""
+    less, more = (sum(_weight(name, seen) for name, seen in tests) for tests in (gone, come))
+    return _digits(int(digest, 16) - less + more)
+
+
+def _weight(name: str, seen: Seen) -> int:
+    # A member's own value: to format the member itself takes longer than all the rest.
+    said = f"{name}\0{seen.outcome._value_}\0{seen.signature}"
+    return int.from_bytes(hashlib.sha256(said.encode("utf-8", "replace")).digest(), "big")
+
+
+def _digits(total: int) -> str:
+    return f"{total % (1 << 256):064x}"
 
 
 def failure_digest(failure: Failure) -> str:

@@ -36,8 +36,7 @@ WORST_FIRST = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Failure:
+class Failure(NamedTuple):
     """What a failing test said: bounded, but otherwise as its runner wrote it."""
 
     exception: str

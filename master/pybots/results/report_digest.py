@@ -14,13 +14,16 @@ _VARYING = {
 }
 
 
-def report_digest(format: ReportFormat, content: bytes) -> str:  # noqa: A002
+def without_varying(format: ReportFormat, content: bytes) -> bytes:  # noqa: A002
+    """Return *content* without what differs from run to run; empty for subunit, whose times are in binary."""
+    varying = _VARYING.get(format)
+    return b"" if varying is None else varying.sub(b"", content)
+
+
+def report_digest(lasting: bytes) -> str:
     """Return 64 hexadecimal digits: the same for two reports only if they name the same tests with the same outcomes.
 
-    Two that say the same may well differ (in an address in a traceback, in their order): then they are read. Empty for
-    subunit, whose times are in binary.
+    *lasting* is what `without_varying` leaves; empty where that is. Two that say the same may well differ (in an
+    address in a traceback, in their order): then they are read.
     """
-    varying = _VARYING.get(format)
-    if varying is None:
-        return ""
-    return hashlib.sha256(varying.sub(b"", content)).hexdigest()
+    return hashlib.sha256(lasting).hexdigest() if lasting else ""

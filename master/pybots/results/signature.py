@@ -5,6 +5,8 @@ from __future__ import annotations
 import functools
 import hashlib
 import re
+import string
+from collections.abc import Sequence
 
 from pybots.results.outcome import Failure
 
@@ -17,59 +19,61 @@ _UNIX_FOLDERS = r"(?<![\w/<.\\])(?!//)(?:/[^\s/'\"<>:,;()\[\]]+)*/"
 _WINDOWS_FOLDERS = r"(?<![\w\\])[A-Za-z]:[\\/](?:[^\s\\/'\"<>:,;()]+[\\/]+)*"
 _HOST = r"(?:localhost|\d{1,3}(?:\.\d{1,3}){3}|\[[0-9a-fA-F:]{2,39}\])"
 
-# In this order: what is longer or more telling goes before what is part of it. The third is what each of them has in
-# it wherever it is found (nothing, where it cannot be told): to look for that first is many times as quick.
+# In this order: what is longer or more telling goes before what is part of it. The third are words, written as in
+# `_shape`, of which one is there wherever the pattern is found: to look for those first is many times as quick.
+_HEX = "\x1c"
 _CHANGING = tuple(
     (re.compile(pattern), replacement, needed)
     for pattern, replacement, needed in (
         (
             r"\[(?:\+\d+ more lines?|truncated); full report in element text\]",
             "",
-            "full report in element text",
+            ("full report in element text",),
         ),
-        (r"\b[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\b", "<uuid>", "-"),
+        (r"\b[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\b", "<uuid>", ("-",)),
         (
             r"\b\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:[.,]\d{1,9})?)?(?:Z|[+-]\d\d:?\d\d)?)?",
             "<time>",
-            "-",
+            ("0000-00-00",),
         ),
-        (r"\b\d{1,2}:\d\d:\d\d(?:[.,]\d{1,9})?\b", "<time>", ":"),
-        (rf"({_HOST}):\d{{1,5}}\b", r"\1:<port>", ":"),
-        (rf"(['\"]{_HOST}['\"]), ?\d{{1,5}}\b", r"\1, <port>", ","),
-        (r"(?i)\b(port)([ =:]{1,3})\d{1,5}\b", r"\1\2<port>", ""),
-        (r"\b0x[0-9a-fA-F]{6,16}\b", "<address>", "0x"),
-        (r"\b[0-9a-f]{32,128}\b", "<digest>", ""),
-        (_UNIX_FOLDERS, "", "/"),
-        (_WINDOWS_FOLDERS, "", ":"),
-        (r"\btmp[a-z0-9_]{6,8}\b", "<temporary>", "tmp"),
-        (r"\bpytest-(?:of-\w{1,40}|\d{1,9})\b", "<temporary>", "pytest-"),
-        (r"(?i)\b(line|lineno)([ =:]{1,3})\d{1,7}\b", r"\1\2<n>", ""),
-        (r"(\.[A-Za-z]{1,4}):\d{1,7}(?::\d{1,5})?\b", r"\1:<n>", ":"),
+        (r"\b\d{1,2}:\d\d:\d\d(?:[.,]\d{1,9})?\b", "<time>", ("0:00:00",)),
+        (rf"({_HOST}):\d{{1,5}}\b", r"\1:<port>", (":0",)),
+        (rf"(['\"]{_HOST}['\"]), ?\d{{1,5}}\b", r"\1, <port>", ("',", '",')),
+        (r"(?i)\b(port)([ =:]{1,3})\d{1,5}\b", r"\1\2<port>", ("port",)),
+        (r"\b0x[0-9a-fA-F]{6,16}\b", "<address>", ("0x",)),
+        (r"\b[0-9a-f]{32,128}\b", "<digest>", (_HEX * 32,)),
+        (_UNIX_FOLDERS, "", ("/",)),
+        (_WINDOWS_FOLDERS, "", (":/", ":\\")),
+        (r"\btmp[a-z0-9_]{6,8}\b", "<temporary>", ("tmp",)),
+        (r"\bpytest-(?:of-\w{1,40}|\d{1,9})\b", "<temporary>", ("pytest-",)),
+        (r"(?i)\b(line|lineno)([ =:]{1,3})\d{1,7}\b", r"\1\2<n>", ("line",)),
+        (r"(\.[A-Za-z]{1,4}):\d{1,7}(?::\d{1,5})?\b", r"\1:<n>", (":0",)),
         (
             r"(?i)\b(pid|tid|ppid|process|ident|thread|fd|fileno|native_id)([ =:#]{1,3})\d{1,20}\b",
             r"\1\2<n>",
-            "",
+            ("pid", "tid", "process", "ident", "thread", "fd", "fileno", "native_id"),
         ),
         (
             r"\b(Thread|Task|Dummy|\w{1,40}Worker|\w{0,40}Process|\w{1,40}Executor)-\d{1,9}(?:_\d{1,9})?\b",
             r"\1-<n>",
-            "-",
+            ("-0",),
         ),
         (
             r"(?i)\b\d{1,12}(?:\.\d{1,12})?(?:e-\d\d)? ?(?:s|ms|us|µs|ns|secs?|seconds?|milliseconds?)\b",
             "<duration>",
-            "",
+            ("0s", "0 s", "0m", "0 m", "0u", "0 u", "0n", "0 n"),
         ),
-        (r"\b1[5-9]\d{8}(?:\.\d{1,9})?\b", "<time>", ""),
-        (r"\b\d{12,20}\b", "<id>", ""),
-        (r"\s+", " ", ""),
+        (r"\b1[5-9]\d{8}(?:\.\d{1,9})?\b", "<time>", ("0" * 10,)),
+        (r"\b\d{12,20}\b", "<id>", ("0" * 12,)),
     )
 )
+_SMALL = str.maketrans(string.digits + string.ascii_uppercase, "0" * 10 + string.ascii_lowercase)
+_HEXADECIMAL = {code: _HEX if chr(code) in "0123456789abcdef" else " " for code in range(128)}
 
 _FRAME = re.compile(
-    r"""^[ \t]{0,200}(?:File\ "(?P<file>[^"\n]{1,500})",\ line\ \d+(?:,\ in\ (?P<function>[^\n]{1,200}))?"""
+    r"""[ \t]{0,200}(?:File\ "(?P<file>[^"\n]{1,500})",\ line\ \d+(?:,\ in\ (?P<function>[^\n]{1,200}))?"""
     r"""|(?P<file2>[^\s:"][^:"\n]{0,500}\.\w{1,4}):\d+:\ ?(?:in\ (?P<function2>[^\n]{1,200}))?)""",
-    re.MULTILINE | re.VERBOSE,
+    re.VERBOSE,
 )
 
 
@@ -89,10 +93,28 @@ def signature(failure: Failure) -> str:
 
 def normalised(message: str) -> str:
     """Return *message* without directories, addresses, numbers of lines, processes and ports, and times."""
-    for pattern, replacement, needed in _CHANGING:
-        if needed in message:
-            message = pattern.sub(replacement, message)
-    return message.strip()
+    for number in _possible(_shape(message)):
+        pattern, replacement, _ = _CHANGING[number]
+        message = pattern.sub(replacement, message)
+    return " ".join(message.split())
+
+
+def _shape(message: str) -> str | None:
+    """Return *message* in small letters with every digit a 0, and where it is hexadecimal; None if it is not ASCII."""
+    if not message.isascii():
+        return None
+    return f"{message.translate(_SMALL)}\n{message.translate(_HEXADECIMAL) if len(message) >= 32 else ''}"
+
+
+@functools.lru_cache(maxsize=4_096)
+def _possible(shape: str | None) -> Sequence[int]:
+    """Return the numbers of the patterns that may be found in a text of this shape, or in what they make of it."""
+    everything = range(len(_CHANGING))
+    if shape is None:
+        return everything
+    found = [number for number in everything if any(word in shape for word in _CHANGING[number][2])]
+    # What is put in, and what then touches what was apart, may be what a later one looks for.
+    return everything[found[0] :] if found else ()
 
 
 @functools.lru_cache(maxsize=4_096)
@@ -103,14 +125,20 @@ def _normalised_name(name: str) -> str:
 
 def last_frames(traceback: str) -> list[tuple[str, str]]:
     """Return base name and function (empty where not told) of the last frames, innermost last."""
-    frames = [
-        (
-            _normalised_name(re.split(r"[\\/]", match["file"] or match["file2"])[-1]),
-            _normalised_name(match["function"] or match["function2"] or ""),
-        )
-        for match in _FRAME.finditer(trim_traceback(traceback))
-    ]
-    return frames[-_FRAMES:]
+    frames: list[tuple[str, str]] = []
+    for line in reversed(trim_traceback(traceback).split("\n")):
+        # Both kinds have this, and most other lines have not.
+        match = _FRAME.match(line) if ", line " in line or line.count(":") > 1 else None
+        if match:
+            frames.append(
+                (
+                    _normalised_name(re.split(r"[\\/]", match["file"] or match["file2"])[-1]),
+                    _normalised_name(match["function"] or match["function2"] or ""),
+                )
+            )
+            if len(frames) == _FRAMES:
+                break
+    return frames[::-1]
 
 
 def trim_traceback(text: str, length: int = TRACEBACK_LENGTH) -> str:

@@ -10,10 +10,13 @@ from sqlalchemy.orm import Session
 
 from pybots.database.engine import Sessions
 from pybots.database.tables import ProjectRow, RunRow
+from pybots.results.junit_pieces import is_in_pieces
 from pybots.results.observed import Observed, observed, outcomes_digest
 from pybots.results.outcome import Report
-from pybots.results.store_changes import changed_now
+from pybots.results.store_asked import save_trial
 from pybots.results.store_histories import Run, save_histories
+from pybots.results.store_last_report import compressed, save_last_report
+from pybots.results.store_newest import lasting, save_newest
 from pybots.results.store_read import FailedTest, OutcomeAt, Span, failures_of_run, history, outcomes_at
 from pybots.results.store_rows import save_failures, save_run_failures, save_tests
 from pybots.results.store_run import (
@@ -54,6 +57,7 @@ def ingest(sessions: Sessions, run_key: str, received: ReceivedRun, now: datetim
     # Before the transaction, which makes every other writer wait: of half a million failures this takes long.
     tests = observed(report)
     digest = outcomes_digest(tests) if tests else ""
+    last = compressed(received.lasting) if is_in_pieces(received.lasting, len(tests)) else b""
     with sessions.writing() as session:
         run = claim_unfinished(session, run_key, received)
         if run is None:
@@ -61,9 +65,11 @@ def ingest(sessions: Sessions, run_key: str, received: ReceivedRun, now: datetim
         run.outcomes_digest = digest
         specification = RunSpecification.model_validate_json(run.specification)
         conclusion = conclude(received.result, _summary(specification, report))
-        save_counts(run, report, specification)
+        # Runners that do not say how many they left out were told which ones.
+        left_out = len(specification.deselected) if report.deselected is None else report.deselected
+        save_counts(run, report.counts(), max(report.collected or 0, len(report.results)), left_out)
         save_ending(session, run, received, conclusion, now)
-        _save_outcomes(session, run, tests)
+        _save_outcomes(session, run, specification, tests, last)
         return conclusion.status
 
 
@@ -78,28 +84,31 @@ def record_lost(
         run = unfinished(session, run_key)
         if run is None:
             return None
-        finish(run, Conclusion(status, detail[:500], complete=False), now)
+        finish(session, run, Conclusion(status, detail[:500], complete=False), now)
         return status
 
 
-def _save_outcomes(session: Session, run: RunRow, tests: Mapping[str, Observed]) -> None:
+def _save_outcomes(
+    session: Session, run: RunRow, specification: RunSpecification, tests: Mapping[str, Observed], last: bytes
+) -> None:
     subject = run.role == Role.SUBJECT
+    if run.comparison_id is not None:
+        save_trial(session, run, specification, tests)
+        return
     # One at a time for a project: two runs that came together would both split the same interval.
     session.execute(select(ProjectRow.id).where(ProjectRow.id == run.project_id).with_for_update())
     newest = subject and run.complete and bool(run.outcomes_digest) and is_newest(session, run)
-    if newest and _repeats(session, run):
-        return
-    only = None
     if newest:
-        tests, gone = changed_now(session, run.project_id, run.track_id, tests)
+        save_last_report(session, run, last)
+        if not _repeats(session, run):
+            save_newest(session, run, tests, lasting(session, run.project_id, run.track_id))
+        return
     kept = tests if subject else {name: test for name, test in tests.items() if test.bad}
     ids = save_tests(session, run.project_id, kept)
     failures = save_failures(session, kept.values())
-    if newest:
-        only = gone.union(ids.values())
     if subject:
         place = Run(run.project_id, run.track_id, run.place, run.complete)
-        save_histories(session, place, {ids[name]: test for name, test in tests.items()}, failures, only)
+        save_histories(session, place, {ids[name]: test for name, test in tests.items()}, failures)
     if not (subject and run.complete):
         save_run_failures(
             session, run.id, {ids[name]: test for name, test in tests.items() if test.bad}, failures
@@ -122,4 +131,5 @@ def _summary(specification: RunSpecification, report: Report) -> ReportSummary:
         counts={outcome.value: count for outcome, count in report.counts().items()},
         collection_errors=report.collection_errors,
         under_way=report.under_way,
+        asked=None if specification.tests is None else len(specification.tests),
     )

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, bindparam, delete, func, insert, or_, select, update
+from sqlalchemy import bindparam, delete, func, insert, or_, select, update
 from sqlalchemy.orm import Session
 
 from pybots.database.tables import FailureRow, IntervalRow, RunRow
@@ -72,13 +72,9 @@ def save_histories(
     run: Run,
     tests: Mapping[int, Observed],
     failures: Mapping[str, int],
-    only: Collection[int] | None = None,
 ) -> None:
-    """Write the difference that *tests* (by their numbers) make; *failures* maps digests to rows.
-
-    With *only*, the numbers of the tests that can make one; the others' histories are not looked at.
-    """
-    kept = _read(session, run, only)
+    """Write the difference that *tests* (by their numbers) make; *failures* maps digests to rows."""
+    kept = _read(session, run)
     next_place = _next_complete_place(session, run)
     changes = _Changes()
     for number in {**tests, **kept} if run.complete else tests:
@@ -92,22 +88,8 @@ def save_histories(
     _write(session, changes)
 
 
-def _read(session: Session, run: Run, only: Collection[int] | None) -> dict[int, _Kept]:
+def _read(session: Session, run: Run) -> dict[int, _Kept]:
     kept: defaultdict[int, _Kept] = defaultdict(_Kept)
-    if only is None or len(only) > _CHUNK:
-        numbers = None if only is None else set(only)
-        for test_id, values in _rows(session, run, []):
-            if numbers is None or test_id in numbers:
-                _add(kept[test_id], *values)
-    elif only:
-        for test_id, values in _rows(session, run, [IntervalRow.test_id.in_(only)]):
-            _add(kept[test_id], *values)
-    return dict(kept)
-
-
-def _rows(
-    session: Session, run: Run, where: list[ColumnElement[bool]]
-) -> Iterator[tuple[int, Sequence[Any]]]:
     row = IntervalRow
     query = (
         select(
@@ -121,11 +103,13 @@ def _rows(
         )
         .outerjoin(FailureRow, FailureRow.id == row.failure_id)
         .where(row.project_id == run.project_id, row.track_id == run.track_id)
-        .where(or_(row.end_place.is_(None), row.end_place >= run.place), *where)
+        .where(or_(row.end_place.is_(None), row.end_place >= run.place))
         .order_by(row.test_id, row.first_place)
     )
+    values: Any
     for test_id, *values in session.execute(query):
-        yield test_id, values
+        _add(kept[test_id], *values)
+    return dict(kept)
 
 
 def _add(

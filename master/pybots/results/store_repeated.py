@@ -10,15 +10,18 @@ from sqlalchemy.orm import Session
 
 from pybots.database.engine import Sessions
 from pybots.database.tables import RunRow
-from pybots.results.outcome import Outcome
-from pybots.results.store_run import ReceivedRun, claim_unfinished, is_newest, other_subjects, save_ending
+from pybots.results.store_run import (
+    ReceivedRun,
+    claim_unfinished,
+    counts_of,
+    is_newest,
+    other_subjects,
+    save_counts,
+    save_ending,
+)
 from pybots.runs.conclude import Conclusion, ReportSummary, conclude
 from pybots.runs.status import Role, RunStatus
 from pybots_worker.contract import RunResult, RunSpecification
-
-_COUNTS = (
-    "passed", "failed", "error", "skipped", "expected_failure", "unexpected_pass", "collected", "deselected"
-)  # fmt: skip
 
 
 class Repeated(NamedTuple):
@@ -42,7 +45,7 @@ def ingest_repeated(sessions: Sessions, run_key: str, received: ReceivedRun, now
         run = claim_unfinished(session, run_key, received)
         if run is None:
             return Repeated(saved=True)
-        before = _same_before(session, run, received)
+        before = complete_before(session, run, received.report_digest)
         if before is None:
             return NOT_REPEATED
         specification = RunSpecification.model_validate_json(run.specification)
@@ -50,19 +53,18 @@ def ingest_repeated(sessions: Sessions, run_key: str, received: ReceivedRun, now
         if not conclusion.complete:
             return NOT_REPEATED
         run.outcomes_digest = before.outcomes_digest
-        for name in _COUNTS:
-            setattr(run, name, getattr(before, name))
+        save_counts(run, counts_of(before), before.collected, before.deselected)
         save_ending(session, run, received, conclusion, now)
         return Repeated(saved=True, status=conclusion.status)
 
 
-def _same_before(session: Session, run: RunRow, received: ReceivedRun) -> RunRow | None:
-    """Return the run just before this one, if this one repeats it."""
+def complete_before(session: Session, run: RunRow, report_digest: str) -> RunRow | None:
+    """Return the run just before the newest one, *run*, if it was complete and its report has this digest."""
     if run.role != Role.SUBJECT or not is_newest(session, run):
         return None
     latest = select(RunRow).where(*other_subjects(run)).order_by(RunRow.place.desc()).limit(1)
     before = session.scalar(latest)
-    if before is None or not before.complete or before.report_digest != received.report_digest:
+    if before is None or not before.complete or before.report_digest != report_digest:
         return None
     return before if _asked(run) == _asked(before) else None
 
@@ -75,6 +77,5 @@ def _asked(run: RunRow) -> tuple[object, ...]:
 
 def _concluded(result: RunResult, specification: RunSpecification, before: RunRow) -> Conclusion:
     """Conclude from the counts of the run before; one that was complete had no problem and no collection error."""
-    words = {outcome: outcome.value.replace("-", "_") for outcome in Outcome if outcome is not Outcome.ABSENT}
-    counts = {outcome.value: getattr(before, name) for outcome, name in words.items()}
+    counts = {outcome.value: count for outcome, count in counts_of(before).items()}
     return conclude(result, ReportSummary(format=specification.report, counts=counts))

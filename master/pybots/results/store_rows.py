@@ -2,51 +2,47 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Collection, Iterable, Mapping
+from operator import attrgetter
 
-from sqlalchemy import ColumnElement, Insert, Text, any_, func, insert, literal, select
-from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.orm import InstrumentedAttribute, Session
+from sqlalchemy import ColumnElement, select
+from sqlalchemy.orm import Session
 
-from pybots.database.tables import Base, FailureRow, RunFailureRow, TestRow
+from pybots.database.bulk import chunks, insert_rows, new_numbers, one_of
+from pybots.database.tables import FailureRow, RunFailureRow, TestRow
+from pybots.database.types import whole
 from pybots.results.observed import Observed
 
 KEPT_FAILURES = 1_000
 _CHUNK = 20_000
 
 
-def insert_missing(session: Session, table: type[Base], rows: Sequence[Mapping[str, Any]]) -> None:
-    """Insert *rows*, but for those whose unique columns are there already."""
-    if rows:
-        session.connection().execute(_insert_or_pass(session, table), [dict(row) for row in rows])
-
-
-def _insert_or_pass(session: Session, table: type[Base]) -> Insert:
-    if session.get_bind().dialect.name == "postgresql":
-        return postgresql.insert(table).on_conflict_do_nothing()
-    return sqlite.insert(table).on_conflict_do_nothing()
+def test_ids(session: Session, project_id: int, which: ColumnElement[bool]) -> dict[str, int]:
+    """Return the numbers of the project's tests for which the condition *which* holds, by their names."""
+    query = select(TestRow.name, TestRow.id).where(TestRow.project_id == project_id, which)
+    return {name: number for name, number in session.connection().execute(query)}  # noqa: C416
 
 
 def save_tests(session: Session, project_id: int, names: Collection[str]) -> dict[str, int]:
     """Return the number of each named test, giving one to those that are new."""
-    known = _test_ids(session, project_id, names)
+    known: dict[str, int] = {}
+    for chunk in chunks(names, _CHUNK):
+        known |= test_ids(session, project_id, one_of(session, TestRow.name, chunk))
     missing = [name for name in names if name not in known]
     if missing:
-        insert_missing(session, TestRow, [{"project_id": project_id, "name": name} for name in missing])
-        known |= _test_ids(session, project_id, missing)
+        known |= _new_tests(session, project_id, missing)
     return known
 
 
 def save_failures(session: Session, tests: Iterable[Observed]) -> dict[str, int]:
     """Return the number of each failure by its digest, saving those that are new."""
     failures = {test.failure_digest: test for test in tests if test.failure is not None}
-    known = _failure_ids(session, failures)
-    missing = [digest for digest in failures if digest not in known]
+    known: dict[str, int] = {}
+    for chunk in chunks(failures, _CHUNK):
+        known |= _failure_ids(session, one_of(session, FailureRow.digest, chunk))
+    missing = [test for digest, test in failures.items() if digest not in known]
     if missing:
-        insert_missing(session, FailureRow, [_failure_values(failures[digest]) for digest in missing])
-        known |= _failure_ids(session, missing)
+        known |= _new_failures(session, missing)
     return known
 
 
@@ -54,63 +50,39 @@ def save_run_failures(
     session: Session, run_id: int, tests: Mapping[int, Observed], failures: Mapping[str, int]
 ) -> None:
     """Save the first bad outcomes of a run that intervals do not tell of."""
+    row = RunFailureRow
     rows = [
-        {
-            "run_id": run_id,
-            "test_id": test_id,
-            "outcome": test.seen.outcome.value,
-            "failure_id": failures.get(test.failure_digest),
-        }
+        (run_id, test_id, test.seen.outcome.value, failures.get(test.failure_digest))
         for test_id, test in list(tests.items())[:KEPT_FAILURES]
     ]
-    if rows:
-        session.connection().execute(insert(RunFailureRow), rows)
+    insert_rows(session, (row.run_id, row.test_id, row.outcome, row.failure_id), rows)
 
 
-def _failure_values(test: Observed) -> dict[str, str]:
+def _new_tests(session: Session, project_id: int, names: Collection[str]) -> dict[str, int]:
+    row = TestRow
+    numbers = dict(zip(names, new_numbers(session, row.id, len(names)), strict=True))
+    rows = [(number, project_id, whole(name)) for name, number in numbers.items()]
+    insert_rows(session, (row.id, row.project_id, row.name), rows)
+    return numbers
+
+
+def _new_failures(session: Session, tests: Collection[Observed]) -> dict[str, int]:
+    row = FailureRow
+    columns = (row.id, row.digest, row.signature, row.exception, row.message, row.traceback)
+    # In the order of the index that is the largest: then its pages are each of them read and written once.
+    ordered = sorted(tests, key=attrgetter("failure_digest"))
+    numbers = new_numbers(session, row.id, len(ordered))
+    insert_rows(session, columns, list(map(_failure_values, numbers, ordered)))
+    return {test.failure_digest: number for test, number in zip(ordered, numbers, strict=True)}
+
+
+def _failure_values(number: int, test: Observed) -> tuple[int | str, ...]:
     failure = test.failure
     assert failure is not None
-    return {
-        "digest": test.failure_digest,
-        "signature": test.failure_signature,
-        "exception": failure.exception[:200],
-        "message": failure.message,
-        "traceback": failure.traceback,
-    }
+    texts = (failure.exception[:200], failure.message, failure.traceback)
+    return number, test.failure_digest, test.failure_signature, *map(whole, texts)
 
 
-def _test_ids(session: Session, project_id: int, names: Collection[str]) -> dict[str, int]:
-    known: dict[str, int] = {}
-    for chunk in _chunks(names):
-        query = select(TestRow.name, TestRow.id).where(
-            TestRow.project_id == project_id, one_of(session, TestRow.name, chunk)
-        )
-        known.update((name, number) for name, number in session.execute(query))
-    return known
-
-
-def _failure_ids(session: Session, digests: Collection[str]) -> dict[str, int]:
-    known: dict[str, int] = {}
-    for chunk in _chunks(digests):
-        query = select(FailureRow.digest, FailureRow.id).where(one_of(session, FailureRow.digest, chunk))
-        known.update((digest, number) for digest, number in session.execute(query))
-    return known
-
-
-def one_of(
-    session: Session, column: InstrumentedAttribute[str], values: Sequence[str]
-) -> ColumnElement[bool]:
-    """Return the condition that *column* is one of *values*, which go to the database as one parameter.
-
-    With a parameter each, SQLAlchemy takes longer to write the statement than the database to answer it.
-    """
-    if session.get_bind().dialect.name == "postgresql":
-        return column == any_(literal(list(values), postgresql.ARRAY(Text)))
-    listed = func.json_each(json.dumps(values)).table_valued("value")
-    return column.in_(select(listed.c.value))
-
-
-def _chunks(items: Collection[str]) -> Iterator[list[str]]:
-    everything = list(items)
-    for start in range(0, len(everything), _CHUNK):
-        yield everything[start : start + _CHUNK]
+def _failure_ids(session: Session, which: ColumnElement[bool]) -> dict[str, int]:
+    query = select(FailureRow.digest, FailureRow.id).where(which)
+    return {digest: number for digest, number in session.connection().execute(query)}  # noqa: C416

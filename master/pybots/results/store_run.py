@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import ColumnElement, exists, select
 from sqlalchemy.orm import Session
 
-from pybots.database.tables import EnvironmentRow, RunLog, RunRow
+from pybots.database.bulk import insert_rows
+from pybots.database.tables import EnvironmentRow, RunLog, RunRow, TopLevels
+from pybots.database.types import whole
 from pybots.results.outcome import Outcome, Report
-from pybots.results.store_rows import insert_missing
+from pybots.results.store_asked import have_it_compared
 from pybots.runs.conclude import Conclusion
 from pybots.runs.status import Role, State
-from pybots_worker.contract import Lock, RunResult, RunSpecification, lock_digest
+from pybots_worker.contract import Lock, RunResult, lock_digest
 
 KEPT_LOG_BYTES = 8_000_000
 """Compressed; a worker that keeps to its limits sends a quarter of it."""
@@ -29,8 +33,10 @@ class ReceivedRun:
     """Empty where there was none, and where it was not read (`store_repeated`)."""
     log: bytes
     worker: str
+    lasting: bytes = b""
+    """The report without its times (`report_digest.without_varying`); empty where that is, or it is too large."""
     report_digest: str = ""
-    """`report_digest.report_digest` of the report; empty where it has none."""
+    """`report_digest.report_digest` of that."""
 
 
 def claim_unfinished(session: Session, run_key: str, received: ReceivedRun) -> RunRow | None:
@@ -67,24 +73,39 @@ def save_ending(
     run.report_digest = received.report_digest
     too_large = len(received.log) > KEPT_LOG_BYTES
     log = b"" if too_large else received.log
-    session.add(RunLog(run_id=run.id, compressed=log, truncated=received.result.log_truncated or too_large))
+    truncated = received.result.log_truncated or too_large
+    stack = received.result.native_stack
+    session.add(RunLog(run_id=run.id, compressed=log, truncated=truncated, native_stack=stack))
     _describe(run, received)
-    finish(run, conclusion, now)
+    _save_top_levels(session, received.result)
+    finish(session, run, conclusion, now)
     session.flush()
 
 
-def save_counts(run: RunRow, report: Report, specification: RunSpecification) -> None:
+def save_counts(run: RunRow, counts: Mapping[Outcome, int], collected: int, deselected: int) -> None:
     """Save how many tests had which outcome."""
-    counts = report.counts()
-    run.collected = max(report.collected or 0, len(report.results))
+    run.collected = collected
     run.passed = counts[Outcome.PASSED]
     run.failed = counts[Outcome.FAILED]
     run.error = counts[Outcome.ERROR]
     run.skipped = counts[Outcome.SKIPPED]
     run.expected_failure = counts[Outcome.EXPECTED_FAILURE]
     run.unexpected_pass = counts[Outcome.UNEXPECTED_PASS]
-    # Runners that do not say how many they left out were told which ones.
-    run.deselected = len(specification.deselected) if report.deselected is None else report.deselected
+    run.deselected = deselected
+
+
+def counts_of(run: RunRow) -> Counter[Outcome]:
+    """Return what `save_counts` saved."""
+    return Counter(
+        {
+            Outcome.PASSED: run.passed,
+            Outcome.FAILED: run.failed,
+            Outcome.ERROR: run.error,
+            Outcome.SKIPPED: run.skipped,
+            Outcome.EXPECTED_FAILURE: run.expected_failure,
+            Outcome.UNEXPECTED_PASS: run.unexpected_pass,
+        }
+    )
 
 
 def is_newest(session: Session, run: RunRow) -> bool:
@@ -108,8 +129,17 @@ def _environment(session: Session, lock: Lock | None) -> int | None:
         return None
     # Computed here: with a worker's word for it, one worker could give another's environment its own content.
     digest = lock_digest(lock.requirements, lock.build_constraints)
-    insert_missing(session, EnvironmentRow, [{**lock.model_dump(), "digest": digest}])
+    row = EnvironmentRow
+    values = (digest, whole(lock.requirements), whole(lock.build_constraints))
+    insert_rows(session, (row.digest, row.requirements, row.build_constraints), [values], pass_over=True)
     return session.scalar(select(EnvironmentRow.id).where(EnvironmentRow.digest == digest))
+
+
+def _save_top_levels(session: Session, result: RunResult) -> None:
+    if result.environment_digest and result.top_levels:
+        row = TopLevels
+        values = (result.environment_digest, whole(json.dumps(result.top_levels)))
+        insert_rows(session, (row.environment_digest, row.names), [values], pass_over=True)
 
 
 def _describe(run: RunRow, received: ReceivedRun) -> None:
@@ -119,12 +149,15 @@ def _describe(run: RunRow, received: ReceivedRun) -> None:
     run.environment_digest = result.environment_digest or ""
     run.seconds = result.seconds
     run.suite_seconds = result.suite_seconds
+    if result.suite_seconds and not result.tests_selected:
+        run.alone = False  # the runner could not be told which tests to run
     run.phases = json.dumps([phase.model_dump() for phase in result.phases])
 
 
-def finish(run: RunRow, conclusion: Conclusion, now: datetime) -> None:
-    """Save how the run ended."""
+def finish(session: Session, run: RunRow, conclusion: Conclusion, now: datetime) -> None:
+    """Save how the run ended, and have what rests on it looked at."""
     run.state = State.FINISHED
     run.status = conclusion.status
     run.detail = conclusion.detail
     run.finished_at = now
+    have_it_compared(session, run)

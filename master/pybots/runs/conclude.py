@@ -38,10 +38,12 @@ class ReportSummary:
     counts: Mapping[str, int] = field(default_factory=dict)
     collection_errors: tuple[str, ...] = ()
     under_way: str = ""
+    asked: int | None = None
+    """How many tests were asked for by name (`RunSpecification.tests`); None: the whole suite."""
 
 
 class Conclusion(NamedTuple):
-    """How a run ended; *complete* when the whole suite ran, so that a test not reported is absent."""
+    """How a run ended; *complete* when all that was asked for ran, so that a test not reported is absent."""
 
     status: RunStatus
     detail: str
@@ -60,6 +62,8 @@ def conclude(result: RunResult, summary: ReportSummary) -> Conclusion:
       believed (`report-invalid`). A coverage threshold does this, an exit hook, an interpreter that fails
       at shutdown; the first belongs out of the recipe, and the others are what the farm looks for.
     - A test failed and the exit status is 0: `tests-failed`; a report is believed against its own side.
+    - Where no test was asked for, the run is judged on its ending alone: a report without tests is what is
+      expected. Where tests were asked for and none of them is there, it has `no-tests`, and is complete.
     """
     if result.ending in _BEFORE_THE_SUITE:
         return _conclusion(_BEFORE_THE_SUITE[result.ending], result.detail)
@@ -87,10 +91,32 @@ def _exited(result: RunResult, summary: ReportSummary) -> Conclusion:
         names = ", ".join(summary.collection_errors[:5])
         more = len(summary.collection_errors) - 5
         return _conclusion(RunStatus.COLLECTION_FAILED, f"{names} and {more} more" if more > 0 else names)
+    if summary.asked is not None and result.tests_selected and _none_ran(result, summary):
+        return _by_exit_status(result, summary, summary.asked)
     broken = _what_is_wrong_with_the_report(result, summary)
     if broken:
         return _conclusion(RunStatus.REPORT_INVALID, broken)
     return _by_outcomes(result, summary)
+
+
+def _none_ran(result: RunResult, summary: ReportSummary) -> bool:
+    total = sum(summary.counts.values())
+    only_skipped = total == summary.counts.get(
+        "skipped", 0
+    )  # modules, which are skipped while they are collected
+    return (
+        total == 0 or _only_modules_skipped(result, summary, total) or (summary.asked == 0 and only_skipped)
+    )
+
+
+def _by_exit_status(result: RunResult, summary: ReportSummary, asked: int) -> Conclusion:
+    if result.exit_status not in {0, _NOTHING_COLLECTED}:
+        why = f"no test ran, and the suite {_exit(result)}{_pytest_says(result, summary)}; see the log"
+        return _conclusion(RunStatus.REPORT_INVALID, why)
+    if asked == 0:
+        return _conclusion(RunStatus.PASSED, "no test was asked for", complete=True)
+    what = "the test that was asked for is not" if asked == 1 else f"none of the {asked} tests asked for is"
+    return _conclusion(RunStatus.NO_TESTS, f"{what} there", complete=True)
 
 
 def _what_is_wrong_with_the_report(result: RunResult, summary: ReportSummary) -> str:

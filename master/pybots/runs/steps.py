@@ -7,8 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from buildbot.process.buildstep import BuildStep
-from buildbot.process.remotecommand import RemoteCommand
-from buildbot.process.remotetransfer import FileWriter
 from buildbot.process.results import FAILURE, SUCCESS
 from buildbot.steps.trigger import Trigger
 from pydantic import ValidationError
@@ -16,11 +14,11 @@ from twisted.internet.defer import Deferred
 from twisted.internet.threads import deferToThread
 
 from pybots.interpreters.steps import (
-    BLOCK_BYTES,
     FINISHED,
     MAXIMUM_ATTEMPTS,
     RESULT_BYTES,
     Claim,
+    Receive,
     hand_over,
 )
 from pybots.runs import records
@@ -121,26 +119,18 @@ def read_result(content: bytes, key: str) -> RunResult:
     return result
 
 
-class ReceiveRun(BuildStep):
-    """Brings a worker's result and what lies beside it, and adds the step that ingests all of it.
-
-    One step for all files: a step costs the master about as much as the rest of what it does here.
-    """
-
-    name = "receive"
-    haltOnFailure = True
+class ReceiveRun(Receive):
+    """Brings a worker's result and what lies beside it, and adds the step that ingests all of it."""
 
     def __init__(self, incoming: Path, key: str, report_bytes: int, ingest: BuildStep, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.incoming = incoming
+        super().__init__(incoming, **kwargs)
         self.key = key
         self.report_bytes = report_bytes
         self.ingest = ingest
 
     async def run(self) -> int:
         """Refuse an answer to another question; ask for the report only where there is one."""
-        self.log_of_commands = await self.addLog("stdio")
-        if not await self._brought(RESULT_FILE, RESULT_BYTES):
+        if not await self.brought(RESULT_FILE, RESULT_BYTES):
             return FAILURE
         text = await deferToThread((self.incoming / RESULT_FILE).read_bytes)
         try:
@@ -149,32 +139,9 @@ class ReceiveRun(BuildStep):
             # It becomes the run's detail, should no other worker do better.
             self.descriptionDone = str(error)
             return FAILURE
-        if result.report_present and not await self._brought(REPORT_FILE, self.report_bytes):
+        if result.report_present and not await self.brought(REPORT_FILE, self.report_bytes):
             return FAILURE
-        if not await self._brought(LOG_FILE, LOG_BYTES):
+        if not await self.brought(LOG_FILE, LOG_BYTES):
             return FAILURE
         self.build.addStepsAfterCurrentStep([self.ingest])
         return SUCCESS
-
-    async def _brought(self, name: str, maximum_bytes: int) -> bool:
-        """Bring one file, as Buildbot's own step does it; False, with a word about it, where that failed."""
-        writer = FileWriter(str(self.incoming / name), maximum_bytes, None)
-        asked = {
-            "workdir": self.workdir,
-            "workersrc": name,
-            "writer": writer,
-            "maxsize": maximum_bytes,
-            "blocksize": BLOCK_BYTES,
-            "keepstamp": False,
-        }
-        command = RemoteCommand("uploadFile", asked, decodeRC={None: SUCCESS, 0: SUCCESS})
-        command.useLog(self.log_of_commands)
-        try:
-            await self.runCommand(command)
-        finally:
-            writer.cancel()
-        if command.results() < FAILURE:
-            return True
-        writer.purge()
-        self.descriptionDone = f"the worker's {name} could not be brought"
-        return False

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 
@@ -232,6 +232,18 @@ class Worker:
     doing: str
     sandbox: str = ""
     """Why it takes no project runs, or runs them without a sandbox; empty where it has one."""
+    faults: list[Fault] = field(default_factory=list)
+    """Its record: what it was last seen to do wrong, newest first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Something that a worker was seen to do wrong, and in which run; nobody's regression."""
+
+    at: datetime
+    what: str
+    run: str = ""
+    interpreter: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from typing import Any
 
 from pydantic import ValidationError
@@ -19,6 +20,7 @@ from pybots.site.facts import (
     Deselected,
     Environment,
     Farm,
+    Fault,
     Overview,
     Project,
     Queue,
@@ -34,6 +36,7 @@ MOST_PROJECTS = 500
 MOST_TRACKS = 200
 MOST_TEXT = 2_000_000
 MOST_UNDER_WAY = 2000
+MOST_FAULTS = 20
 # Named one by one, so that the index on `state` serves: most rows are finished.
 UNFINISHED = ("wanted", "requested", "running")
 
@@ -138,11 +141,39 @@ def _waiting(session: Session) -> Waiting:
 
 def workers(session: Session) -> list[Worker]:
     """Return every worker by name."""
-    rows = session.scalars(select(tables.WorkerRow).order_by(tables.WorkerRow.name).limit(1000))
+    rows = session.scalars(select(tables.WorkerRow).order_by(tables.WorkerRow.name).limit(1000)).all()
+    faults = _faults(session)
     return [
-        Worker(row.name, row.platform, row.owner, row.connected, row.changed_at, row.doing, row.sandbox)
+        Worker(
+            row.name,
+            row.platform,
+            row.owner,
+            row.connected,
+            row.changed_at,
+            row.doing,
+            row.sandbox,
+            faults[row.name],
+        )
         for row in rows
     ]
+
+
+def _faults(session: Session) -> defaultdict[str, list[Fault]]:
+    """Return the newest entries of every worker's record, by worker."""
+    fault = tables.WorkerFault
+    newest = func.row_number().over(partition_by=fault.worker, order_by=fault.id.desc()).label("nth")
+    numbered = select(fault.id, newest).subquery()
+    query = (
+        select(fault.worker, fault.at, fault.what, fault.interpreter_key, tables.RunRow.key)
+        .join(numbered, numbered.c.id == fault.id)
+        .outerjoin(tables.RunRow, tables.RunRow.id == fault.run_id)
+        .where(numbered.c.nth <= MOST_FAULTS)
+        .order_by(fault.id.desc())
+    )
+    found: defaultdict[str, list[Fault]] = defaultdict(list)
+    for worker, at, what, interpreter, run in session.execute(query):
+        found[worker].append(Fault(at, what, run or "", interpreter))
+    return found
 
 
 def queue(session: Session, limit: int = 200) -> Queue:

@@ -111,7 +111,7 @@ def on_track(track: Track) -> list[ColumnElement[bool]]:
 
 
 def project_history(session: Session, project: str, each: int) -> list[Run]:
-    """Return the newest *each* runs of every track that *project* ever ran on, newest first."""
+    """Return the newest *each* subject runs of every track that *project* ever ran on, newest first."""
     numbered = (
         select(
             tables.RunRow.id,
@@ -123,7 +123,7 @@ def project_history(session: Session, project: str, each: int) -> list[Run]:
             .label("nth"),
         )
         .join(tables.ProjectRow, tables.ProjectRow.id == tables.RunRow.project_id)
-        .where(tables.ProjectRow.name == project)
+        .where(tables.ProjectRow.name == project, tables.RunRow.role == "subject")
         .subquery()
     )
     wanted = select(numbered.c.id).where(numbered.c.nth <= each)

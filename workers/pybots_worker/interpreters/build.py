@@ -15,10 +15,16 @@ from pybots_worker.contract import (
 )
 from pybots_worker.interpreters import install, jit, source
 from pybots_worker.interpreters.folders import remove_tree
-from pybots_worker.interpreters.link import link_tree
 from pybots_worker.interpreters.machine import Fault, MachineError
-from pybots_worker.interpreters.manifest import describe_tree
-from pybots_worker.interpreters.pack import PackError, forget_packed, lay_out_packed, pack_tree
+from pybots_worker.interpreters.manifest import Digests, Manifest, describe_tree
+from pybots_worker.interpreters.pack import (
+    PackError,
+    artifact_of,
+    forget_packed,
+    keep_tree,
+    lay_out_packed,
+    pack_new,
+)
 from pybots_worker.interpreters.phases import CommandError, Commands, PhaseFailedError, Phases
 from pybots_worker.interpreters.plan import Built, Plan, Seen, Wanted, Way, plan_build
 from pybots_worker.interpreters.prove import prove_interpreter
@@ -43,10 +49,13 @@ def build_interpreter(
         toolchain = find_toolchain(cache, tree.temporary)
         phases = Phases(toolchain.environment, specification.step_seconds, tree.home, echo)
         phases.require_place()
-        making = _Making(specification, tree, output, toolchain, phases)
+        digests = Digests(time.time() - _SETTLED_SECONDS)
+        making = _Making(specification, tree, output, toolchain, phases, digests)
         return making.make(started)
 
 
+_SETTLED_SECONDS = 0.5
+"""What was changed so shortly before we look may change again without a later date."""
 _CLEAN = Plan(Way.CLEAN, "what was made on top of the last build failed")
 
 
@@ -57,9 +66,11 @@ class _Making:
     output: Path
     toolchain: Toolchain
     phases: Phases
+    digests: Digests
     clean: bool = True
     fell_back: bool = False
     proof: Proof | None = None
+    pack_bytes: int = 0
 
     def make(self, started: float) -> InterpreterResult:
         """Build, falling back to a clean build where an incremental one fails; put what happened together."""
@@ -68,6 +79,7 @@ class _Making:
             artifact = self._build(self._fetch())
         except PhaseFailedError as failure:
             status, detail, log_tail = failure.status, failure.detail, failure.log_tail
+            self.pack_bytes = 0
             forget_packed(self.output)
         return InterpreterResult(
             key=self.specification.key,
@@ -79,6 +91,7 @@ class _Making:
             seconds=round(time.monotonic() - started, 3),
             proof=self.proof,
             artifact=artifact,
+            pack_bytes=self.pack_bytes,
             log_tail=log_tail,
         )
 
@@ -92,6 +105,8 @@ class _Making:
         commit, tree = self.specification.commit, self.tree.source
         with self.phases.phase("fetch", InterpreterStatus.FETCH_FAILED) as commands:
             anew = source.bring_commit(commands, tree, self.specification.git, commit)
+        if self.specification.clean:
+            return Plan(Way.CLEAN, "a clean build was asked for")
         changed = None if anew or not last else source.changed_paths(tree, last.wanted.commit, commit)
         youngest, after = source.youngest_date(tree), time.time()
         seen = Seen(
@@ -103,7 +118,7 @@ class _Making:
         """The digest of the installed tree that was kept; empty where there is none that can be described."""
         prefix = install.installed_prefix(self.tree.staging)
         try:
-            return describe_tree(prefix).digest() if prefix.is_dir() else ""
+            return describe_tree(prefix, self.digests).digest() if prefix.is_dir() else ""
         except ValueError:
             return ""
 
@@ -140,8 +155,10 @@ class _Making:
         self.tree.forget_built()
         library_only = plan.way in {Way.NOTHING, Way.REPLACE}
         prefix = self._replace(plan) if library_only else self._make_and_install(plan)
-        artifact = self._pack(prefix)
+        manifest = self._pack(prefix)
+        artifact = artifact_of(manifest)
         self._prove(prefix, artifact, library_only=library_only)
+        self.tree.save_packed(manifest.sizes())
         self.tree.save_built(Built(self._wanted(), time.time(), artifact.digest))
         return artifact
 
@@ -171,30 +188,37 @@ class _Making:
             source.bring_dates_back(self.tree.source, time.time())
             install.configure(commands, self.tree.source, self._wanted().configure)
 
-    def _pack(self, prefix: Path) -> Artifact:
+    def _pack(self, prefix: Path) -> Manifest:
+        """Keep what is installed for the upload, and pack at once what the interpreter before it did not have."""
         with self.phases.phase("pack", InterpreterStatus.INSTALL_FAILED):
             try:
-                return pack_tree(prefix, self.output)
+                manifest = keep_tree(prefix, self.output, self.digests)
             except ValueError as error:
                 raise CommandError(str(error)) from error
+            self.pack_bytes = pack_new(self.output, manifest, self.tree.last_packed())
+            return manifest
 
     def _prove(self, prefix: Path, artifact: Artifact, *, library_only: bool) -> None:
         """Prove it at a path that did not exist, with source and staging out of reach.
 
         What was made by make is proven as it was packed. Where files of the library were replaced, writing 80 MB anew
-        would take longer than all else together.
+        would take longer than all else together: what is installed is moved there, and back. Should it be written to
+        meanwhile, the next build sees that by the digest of what is installed, and does not build upon it.
         """
         with self.phases.phase("prove", InterpreterStatus.PROVE_FAILED) as commands:
             try:
                 if library_only:
-                    link_tree(prefix, self.tree.proof)
+                    prefix.rename(self.tree.proof)
                 else:
                     lay_out_packed(self.output, artifact, self.tree.proof)
                 wrong = self._prove_there(commands, library_only=library_only)
             except PackError as error:
                 wrong = f"what was packed cannot be laid out: {error}"
             finally:
-                remove_tree(self.tree.proof)
+                if library_only:
+                    self.tree.proof.rename(prefix)
+                else:
+                    remove_tree(self.tree.proof)
             if wrong:
                 raise CommandError(wrong)
 

@@ -45,12 +45,19 @@ def _delete(path: Path) -> None:
         path.unlink(missing_ok=True)
         return
     try:
-        for folder, _folders, _files in os.walk(path):
-            with contextlib.suppress(OSError):
-                Path(folder).chmod(stat.S_IRWXU)  # else nothing in it can be deleted
-        shutil.rmtree(path, onerror=_once_more)
+        _allow_to_delete(path)
+        for folder, folders, _files in os.walk(path):
+            for name in folders:  # before they are looked into
+                _allow_to_delete(Path(folder, name))
+        shutil.rmtree(path, onerror=_raise_unless_gone)
     except (RecursionError, OSError):
         _delete_deep(path)
+
+
+def _allow_to_delete(folder: Path) -> None:
+    with contextlib.suppress(OSError):
+        if not folder.is_symlink():
+            folder.chmod(stat.S_IRWXU)
 
 
 def _delete_deep(path: Path) -> None:
@@ -61,7 +68,7 @@ def _delete_deep(path: Path) -> None:
         raise OSError(errno.EIO, f"it cannot be removed: {done.stderr[-200:]}", str(path))
 
 
-def _once_more(function: Callable[..., Any], path: str, _error: Any) -> None:
+def _raise_unless_gone(_function: Callable[..., Any], _path: str, error: Any) -> None:
     """What vanished meanwhile is deleted too; everything else is raised."""
-    with contextlib.suppress(FileNotFoundError):
-        function(path)
+    if not isinstance(error[1], FileNotFoundError):
+        raise error[1]

@@ -125,13 +125,39 @@ def _decompress(compressed: bytes) -> bytes:
     return data
 
 
-def describe_tree(tree: Path) -> Manifest:
-    """Read a tree and describe it. Raises ValueError on what is neither file, folder nor link, or points outside."""
+class Digests:
+    """The digests of files, kept as long as inode, size and dates stay: what is not written to is read once.
+
+    Only of files that nobody changed since `unchanged_since` (seconds since the epoch), which should lie a little
+    before the first reading: who changes a file later changes its date, too.
+    """
+
+    def __init__(self, unchanged_since: float = 0.0) -> None:
+        self._unchanged_since = unchanged_since
+        self._known: dict[tuple[int, ...], str] = {}
+
+    def of(self, path: Path, status: os.stat_result) -> tuple[int, str]:
+        """Return the file's size in bytes, and its sha256; `status` is what lstat says of it."""
+        key = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+        if key in self._known:
+            return status.st_size, self._known[key]
+        size, digest = hash_file(path)
+        if status.st_ctime < self._unchanged_since and size == status.st_size:
+            self._known[key] = digest
+        return size, digest
+
+
+def describe_tree(tree: Path, digests: Digests | None = None) -> Manifest:
+    """Read a tree and describe it; with the same `digests` as before, what did not change since is not read again.
+
+    Raises ValueError on what is neither file, folder nor link, or points outside.
+    """
+    digests = digests or Digests()
     entries: list[FileEntry | LinkEntry | FolderEntry] = []
     for folder, folders, files in os.walk(tree):
         for name in [*folders, *files]:
             path = Path(folder, name)
-            entries.append(_describe(path, path.relative_to(tree).as_posix()))
+            entries.append(_describe(path, path.relative_to(tree).as_posix(), digests))
     manifest = Manifest(entries=sorted(entries, key=lambda entry: entry.path))
     problem = find_problem(manifest)
     if problem:
@@ -176,8 +202,9 @@ def _stays_inside(link: LinkEntry) -> bool:
     return bool(below) and ".." not in below and _is_plain("/".join(below)) and up <= link.path.count("/")
 
 
-def _describe(path: Path, name: str) -> FileEntry | LinkEntry | FolderEntry:
-    mode = path.lstat().st_mode
+def _describe(path: Path, name: str, digests: Digests) -> FileEntry | LinkEntry | FolderEntry:
+    status = path.lstat()
+    mode = status.st_mode
     if stat.S_ISLNK(mode):
         return LinkEntry(path=name, target=str(path.readlink()))
     if stat.S_ISDIR(mode):
@@ -185,7 +212,7 @@ def _describe(path: Path, name: str) -> FileEntry | LinkEntry | FolderEntry:
     if not stat.S_ISREG(mode):
         msg = f"{name} is neither a file, nor a folder, nor a link"
         raise ValueError(msg)
-    size, digest = hash_file(path)
+    size, digest = digests.of(path, status)
     return FileEntry(path=name, executable=bool(mode & 0o111), size=size, sha256=digest)
 
 

@@ -8,16 +8,17 @@ import hashlib
 import os
 import re
 import shutil
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 import zstandard
 
-from pybots_worker.contract import MANIFEST_FILE, PACK_FILE, WANTED_FILE, Artifact
+from pybots_worker.contract import FIRST_PACK_BYTES, MANIFEST_FILE, PACK_FILE, WANTED_FILE, Artifact
 from pybots_worker.interpreters import file_stream
 from pybots_worker.interpreters.folders import remove_tree
 from pybots_worker.interpreters.lay_out import lay_out
 from pybots_worker.interpreters.manifest import (
+    Digests,
     FileEntry,
     Manifest,
     ManifestRejectedError,
@@ -37,17 +38,27 @@ class PackError(Exception):
 
 
 def pack_tree(tree: Path, output: Path) -> Artifact:
-    """Describe a tree in `output`/manifest.json.zst, and keep its files there by hard links.
+    """Do what `keep_tree` does; return the artifact that it is then."""
+    return artifact_of(keep_tree(tree, output))
+
+
+def keep_tree(tree: Path, output: Path, digests: Digests | None = None) -> Manifest:
+    """Describe a tree in `output`/manifest.json.zst, and keep its files there by hard links; return the manifest.
 
     The links stay true as long as nobody writes in place into an installed file. Raises ValueError on a tree that
     could not be laid out again (special files, links that lead outside), OSError.
     """
     forget_packed(output)
-    manifest = describe_tree(tree)
+    manifest = describe_tree(tree, digests)
     _link_files(manifest, tree, output / INSTALLED_FOLDER)
     beside = output / f"{MANIFEST_FILE}.part"
     beside.write_bytes(manifest.compressed())
     beside.replace(output / MANIFEST_FILE)
+    return manifest
+
+
+def artifact_of(manifest: Manifest) -> Artifact:
+    """Return the artifact that consists of what a manifest names."""
     return Artifact(digest=manifest.digest(), tree_bytes=manifest.tree_bytes())
 
 
@@ -68,19 +79,25 @@ def pack_wanted(output: Path, digest: str) -> int:
 
     Returns the pack's bytes. Raises PackError, OSError.
     """
-    sizes, kept = _packed(output, digest).sizes(), output / INSTALLED_FOLDER
+    sizes = _packed(output, digest).sizes()
     wanted = (output / WANTED_FILE).read_text("ascii").split()
     if not all(map(_DIGEST.fullmatch, wanted)) or set(wanted) - sizes.keys():
         msg = "the master asked for files that were not packed"
         raise PackError(msg)
-    beside = output / f"{PACK_FILE}.part"
-    with beside.open("wb") as stream:
-        stream.write(file_stream.MAGIC)
-        for frame in _frames(wanted, kept):
-            stream.write(frame)
-        stream.write(file_stream.END)
-    beside.replace(output / PACK_FILE)
-    return (output / PACK_FILE).stat().st_size
+    return _write_pack(output, wanted)
+
+
+def pack_new(output: Path, manifest: Manifest, known: Collection[str]) -> int:
+    """Write `output`/pack: the files of a kept tree whose digests are not `known`; return the pack's bytes.
+
+    Where there are none, or they are larger than FIRST_PACK_BYTES, none is written and 0 returned. The master asks
+    for what it lacks besides. Raises OSError.
+    """
+    new = {digest: size for digest, size in manifest.sizes().items() if digest not in known}
+    largest = sum(file_stream.HEADER_BYTES + file_stream.largest_frame(size) for size in new.values())
+    if not new or largest + len(file_stream.MAGIC) + len(file_stream.END) > FIRST_PACK_BYTES:
+        return 0
+    return _write_pack(output, new)
 
 
 def forget_packed(output: Path) -> None:
@@ -88,6 +105,17 @@ def forget_packed(output: Path) -> None:
     for name in (MANIFEST_FILE, PACK_FILE):
         (output / name).unlink(missing_ok=True)
     remove_tree(output / INSTALLED_FOLDER)
+
+
+def _write_pack(output: Path, digests: Iterable[str]) -> int:
+    beside = output / f"{PACK_FILE}.part"
+    with beside.open("wb") as stream:
+        stream.write(file_stream.MAGIC)
+        for frame in _frames(digests, output / INSTALLED_FOLDER):
+            stream.write(frame)
+        stream.write(file_stream.END)
+    beside.replace(output / PACK_FILE)
+    return (output / PACK_FILE).stat().st_size
 
 
 def _link_files(manifest: Manifest, tree: Path, kept: Path) -> None:

@@ -9,7 +9,7 @@ import json
 import os
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -59,6 +59,22 @@ class Tree:
     def marker(self) -> Path:
         """What the last good build was made from; absent while the tree is in an unknown state."""
         return self.home / "built.json"
+
+    @property
+    def packed(self) -> Path:
+        """The digests of the files of the last proven interpreter, one a line: most of them the master has."""
+        return self.home / "packed"
+
+    def last_packed(self) -> set[str]:
+        """Read which files the last proven interpreter had; none where that is not known."""
+        try:
+            return set(self.packed.read_text("ascii").split())
+        except (OSError, ValueError):
+            return set()
+
+    def save_packed(self, digests: Iterable[str]) -> None:
+        """Remember the files of a proven interpreter; what is lost of that costs a question more."""
+        self.packed.write_text("\n".join(digests), "ascii")
 
     def last_built(self) -> Built | None:
         """Read the marker; None where there is none, or none that can be read."""

@@ -22,6 +22,9 @@ _T = TypeVar("_T")
 _ANSWER_BYTES = 1_000_000
 _PYPROJECT_BYTES = 5_000_000
 _LEGACY = "setuptools.build_meta:__legacy__"
+_LONGEST_LINE = 1000
+_LONGEST_TASK = 100_000
+"""Of what a program is given as one argument: the kernel takes 131 071 bytes."""
 _DEFAULT_REQUIREMENTS = ("setuptools>=40.8.0",)
 """PEP 517's for a project that names none."""
 
@@ -50,7 +53,11 @@ class Backend:
         answer = self._call("get_requires_for_build_wheel", what)
         if not isinstance(answer, list) or len(answer) > 1000:
             raise StepFailedError(what, "", Explanation(Trouble.OTHER, "the backend's answer is no list"))
-        return [str(line)[:1000] for line in answer]
+        wrong = next((line for line in answer if not _is_plain(line)), None)
+        if wrong is not None:
+            reason = f"the backend asks for {ascii(wrong)[:200]}, which is no requirement"
+            raise StepFailedError(what, "", Explanation(Trouble.OTHER, reason))
+        return [line.strip() for line in answer]
 
     def build(self, what: str, target: Path) -> str:
         """Build a wheel into a folder of the place, and return its name. Raises StepFailedError, RunEndedError."""
@@ -98,7 +105,7 @@ def offline_first(place: Place, what: str, call: Callable[[bool], _T]) -> _T:
         if specification.packages.offline:
             reason = f"it asks for the network: {error.detail}"
             raise StepFailedError(what, "", Explanation(Trouble.OTHER, reason)) from error
-    place.log.write(f"\n{what} asks for the network, and gets it\n".encode())
+    place.log.say(f"\n{what} asks for the network, and gets it\n")
     return call(True)
 
 
@@ -114,14 +121,27 @@ def read_build_system(source: Path) -> BuildSystem:
         table = tomllib.loads(content.decode()).get("build-system")
         if table is None:
             return BuildSystem()
-        return BuildSystem(
-            _texts(table["requires"]),
+        found = BuildSystem(
+            tuple(line.strip() for line in _texts(table["requires"])),
             str(table.get("build-backend", _LEGACY)),
             _texts(table.get("backend-path", [])),
         )
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         detail = f"the [build-system] of pyproject.toml is broken: {error!r}"
         raise RunEndedError(Ending.INSTALL_FAILED, detail) from error
+    wrong = next((line for line in found.requires if not _is_plain(line)), None)
+    if wrong is not None or len(json.dumps([found.backend, found.backend_path])) > _LONGEST_TASK:
+        said = f"{ascii(wrong)[:200]} is no requirement" if wrong is not None else "it is too long"
+        raise RunEndedError(Ending.INSTALL_FAILED, f"the [build-system] of pyproject.toml is broken: {said}")
+    return found
+
+
+def _is_plain(line: object) -> bool:
+    """Whether it is one line that can be written: more of a requirement the resolver finds out."""
+    if not isinstance(line, str):
+        return False
+    bare = line.strip().replace("\t", " ")
+    return 0 < len(bare) <= _LONGEST_LINE and bare.isprintable()
 
 
 def _texts(value: Any) -> tuple[str, ...]:

@@ -6,29 +6,33 @@ import contextlib
 import os
 import shutil
 import time
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from pybots_worker.bounded_log import BoundedLog
 from pybots_worker.contract import LOG_FILE, RESULT_FILE, Ending, Limits, RunResult, RunSpecification
+from pybots_worker.interpreters.folders import remove_tree
 from pybots_worker.processes import Finished, stop_if_alone
 from pybots_worker.runs.environment import create_environment
 from pybots_worker.runs.fetch import Fetched, fetch_source
 from pybots_worker.runs.install import Installed, install
 from pybots_worker.runs.interpreter import provide_interpreter
+from pybots_worker.runs.native_stack import native_stack
 from pybots_worker.runs.phases import Announce, Phases, RunEndedError, one_line
-from pybots_worker.runs.place import Place
+from pybots_worker.runs.place import WRITABLE, Place
 from pybots_worker.runs.placeholders import problems
 from pybots_worker.runs.scratch import place_for_scratch, remove_scratch
+from pybots_worker.runs.selection import was_selected
 from pybots_worker.runs.service import install_service, service_failure
+from pybots_worker.runs.sound import FREE_BYTES_DURING, FULL, ClockWatch, machine_load, unless_clock_jumped
 from pybots_worker.runs.steps import ENDINGS, OUT_OF_MEMORY
 from pybots_worker.runs.suite import bound_report, run_suite
+from pybots_worker.runs.top_levels import top_levels
 from pybots_worker.sandbox.machine import grants
 from pybots_worker.sandbox.words import refusal
 
 FREE_BYTES_BEFORE = 500_000_000
-FREE_BYTES_DURING = 50_000_000
-"""With less than this, tests fail for want of room, and say nothing about Python."""
 
 
 @dataclass(slots=True)
@@ -39,6 +43,8 @@ class _Known:
     fetched: Fetched | None = None
     installed: Installed | None = None
     finished: Finished | None = None
+    top_levels: dict[str, str] = field(default_factory=dict)
+    load: list[float] = field(default_factory=list)
 
 
 def carry_out(
@@ -49,6 +55,7 @@ def carry_out(
     echo: bool = False,
     announce: Announce | None = None,
     without_sandbox: bool = False,
+    wall_clock: Callable[[], float] = time.time,
 ) -> RunResult:
     """Do what a specification asks for in an empty folder, and write `report`, `log.zst` and `result.json` there.
 
@@ -63,7 +70,7 @@ def carry_out(
     log = BoundedLog(limits.log_bytes // 4, limits.log_bytes - limits.log_bytes // 4, echo=echo)
     place = Place(specification, folder.resolve(), cache.resolve(), log)
     known = _Known(Phases(log, announce))
-    started = time.monotonic()
+    started, clock = time.monotonic(), ClockWatch(wall_clock)
     try:
         raise_without_sandbox(allowed=without_sandbox)
         _do(place, known)
@@ -71,16 +78,26 @@ def carry_out(
     except RunEndedError as error:
         ending, detail = error.ending, error.detail
     except OSError as error:
-        ending, detail = Ending.UNFIT, one_line(f"this machine failed: {error}")
+        ending, detail = _of_system(place, known, error)
     finally:
         with contextlib.suppress(OSError):  # the next job in this folder tries again
             remove_scratch(place.folder)
-    log.write(f"\n{ending}{': ' + detail if detail else ''}\n".encode())
+    ending, detail = unless_clock_jumped(clock, ending, detail)
+    log.say(f"\n{ending}{': ' + detail if detail else ''}\n")
     result = _result(place, known, ending, detail, time.monotonic() - started)
     stop_if_alone()
-    _write(place.folder / LOG_FILE, log.compressed())
-    _write(place.folder / RESULT_FILE, result.model_dump_json(indent=1).encode())
+    _leave(place, LOG_FILE, log.compressed())
+    _leave(place, RESULT_FILE, result.model_dump_json(indent=1).encode())
     return result
+
+
+def _of_system(place: Place, known: _Known, error: OSError) -> tuple[Ending, str]:
+    """Whose fault it is what the system complained of: the project's, where its own files are in the way."""
+    if error.errno in FULL:
+        return Ending.UNFIT, one_line(f"the disk is full: {error}")
+    if known.fetched and place.is_in_the_way(error):
+        return Ending.INSTALL_FAILED, one_line(f"what the project left behind is in the way: {error}")
+    return Ending.UNFIT, one_line(f"this machine failed: {error}")
 
 
 def _do(place: Place, known: _Known) -> None:
@@ -95,9 +112,12 @@ def _do(place: Place, known: _Known) -> None:
     with phases.run("fetch source"):
         known.fetched = fetch_source(place, provided.python)
     known.installed = install(place, phases, provided)
+    known.top_levels = top_levels(place.venv)
     install_service(place, phases)
     with phases.run("suite"):
+        before = machine_load()
         known.finished = run_suite(place)
+        known.load = [*before, *machine_load()]
 
 
 def raise_without_sandbox(*, allowed: bool) -> None:
@@ -135,8 +155,8 @@ def _ending(place: Place, finished: Finished | None) -> tuple[Ending, str]:
     free = finished.free_bytes
     if not finished.met and free is not None and free < FREE_BYTES_DURING:
         return Ending.UNFIT, f"the disk was full during the suite: only {free // 1_000_000} MB were free"
-    if finished.signal == "SIGKILL" and finished.memory_ran_out:
-        return Ending.UNFIT, OUT_OF_MEMORY
+    if finished.memory_ran_out and not finished.met and not finished.succeeded:
+        return Ending.UNFIT, OUT_OF_MEMORY  # who of the suite was killed for it does not matter
     ending, said = _how(finished, limits)
     missing = service_failure(place) if ending is Ending.EXITED else ""
     if missing:
@@ -173,10 +193,30 @@ def _result(place: Place, known: _Known, ending: Ending, detail: str, seconds: f
         phases=known.phases.done,
         seconds=seconds,
         suite_seconds=finished.seconds if finished else 0,
+        load=known.load,
         report_present=present,
         report_truncated=cut or bool(finished and finished.truncated),
         log_truncated=place.log.truncated,
+        top_levels=known.top_levels,
+        native_stack=_native_stack(place) if finished and finished.signal else "",
+        tests_selected=place.specification.tests is not None and was_selected(place.selected),
     )
+
+
+def _native_stack(place: Place) -> str:
+    return native_stack(place.log.contents().decode("utf-8", "replace").replace("\0", "\ufffd"))
+
+
+def _leave(place: Place, name: str, content: bytes) -> None:
+    """Write a file for the master; where the disk is full, what the run needed makes room for it."""
+    try:
+        _write(place.folder / name, content)
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        for folder in (*WRITABLE, place.ours.name):
+            remove_tree(place.folder / folder)
+        _write(place.folder / name, content)
 
 
 def _write(path: Path, content: bytes) -> None:

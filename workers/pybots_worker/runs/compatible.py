@@ -48,7 +48,7 @@ class Target:
                 if places:
                     ranked.append((min(places), [-part for part in build[:1]], file.name, file))
         if ranked:
-            return min(ranked)[-1]
+            return min(ranked, key=lambda each: each[:-1])[-1]  # a lock may name two files alike
         return next((file for file in entry.files if not file.is_wheel), None)
 
     def unmet(self, requirements: Iterable[str], versions: Mapping[str, str]) -> list[str]:

@@ -19,6 +19,10 @@ from pybots_worker.interpreters.folders import remove_tree
 from pybots_worker.runs.download import download
 from pybots_worker.runs.locked import File
 from pybots_worker.runs.phases import RunEndedError
+from pybots_worker.runs.place import Place
+from pybots_worker.runs.reach import Server
+from pybots_worker.runs.spent import Spent
+from pybots_worker.sandbox.limits import amount
 
 DOWNLOADS = "downloads"
 """Its folder in a worker's cache."""
@@ -40,11 +44,19 @@ class Downloads:
         seconds: float,
         maximum_bytes: int = MAXIMUM_BYTES,
         local: Sequence[Path] | None = None,
+        servers: frozenset[Server] = frozenset(),
+        spent: Spent | None = None,
+        run_bytes: int = MAXIMUM_BYTES,
     ) -> None:
         """With *local*, what is on this machine is taken from below these folders only.
 
-        Project code may have written the answer that names the address: any other file is none of its business.
+        Project code may have written the answer that names the address: any other file is none of its business, nor
+        is any server inside of this network that is not among *servers*. What comes is added to *spent*; it, and what
+        lies in one folder that files are copied to, is at most *run_bytes*.
         """
+        self._servers = servers
+        self._spent = spent or Spent()
+        self._run_bytes = run_bytes
         self._local = local
         self._folder = folder
         self._seconds = seconds
@@ -75,6 +87,7 @@ class Downloads:
         for _attempt in range(3):  # another process may remove it meanwhile, or it was spoilt
             self.fetch([file])
             with contextlib.suppress(FileNotFoundError):
+                self._refuse_too_much(file, folder)
                 if _copy(self._path(file), target) == file.sha256:
                     os.utime(self._path(file).parent)
                     return target
@@ -92,7 +105,14 @@ class Downloads:
         part = self._folder / f"{_PART}{secrets.token_hex(8)}"
         part.mkdir()
         try:
-            download(file.address, part / file.name, file.sha256, seconds=self._seconds)
+            download(
+                file.address,
+                part / file.name,
+                file.sha256,
+                seconds=self._seconds,
+                servers=self._servers,
+                count=lambda size: self._spent.add(size, self._run_bytes),
+            )
             (part / file.name).chmod(0o444)
             try:
                 part.rename(self._path(file).parent)
@@ -103,6 +123,12 @@ class Downloads:
                     (part / file.name).rename(self._path(file))
         finally:
             remove_tree(part)
+
+    def _refuse_too_much(self, file: File, folder: Path) -> None:
+        there = sum(path.stat().st_size for path in folder.iterdir() if path.name != file.name)
+        if there + self._path(file).stat().st_size > self._run_bytes:
+            detail = f"what it needs takes more than {amount(self._run_bytes)} on the disk"
+            raise RunEndedError(Ending.DISK_LIMIT, detail)
 
     def _refuse_elsewhere(self, file: File) -> None:
         parts = urlsplit(file.address)
@@ -128,6 +154,19 @@ class Downloads:
                 return
             remove_tree(place)
             total -= size
+
+
+def downloads_of(place: Place, local: Iterable[Path] = ()) -> Downloads:
+    """The store, for one run: from the world, and from where the owner of this machine or the farm has packages."""
+    limits = place.specification.limits
+    return Downloads(
+        place.cache / DOWNLOADS,
+        seconds=limits.prepare_seconds,
+        local=[*place.links, *local],
+        servers=place.servers,
+        spent=place.spent,
+        run_bytes=limits.disk_bytes,
+    )
 
 
 def _copy(source: Path, target: Path) -> str:

@@ -27,7 +27,7 @@ class Explanation:
 
 
 _PACKAGE = re.compile(
-    r"[Ff]ailed to (?:build|download and build)\s+`([^`]+)`|Failed building wheel for (\S+)"
+    r"[Ff]ailed to (?:build|download and build)\s+`([^`\n]+)`|Failed building wheel for (\S+)"
 )
 _COMPILER = re.compile(r"^\S.*:\d+(?::\d+)?: (?:fatal )?error: .+")
 _EXCEPTION = re.compile(r"^(?:[A-Za-z_][\w.]*(?:Error|Exception|Failure|Exit)\b.*|error: .+|ERROR: .+)")
@@ -54,6 +54,8 @@ _PIP_NETWORK = re.compile(
     r"|Retry\(total=0\b.* after connection broken by"
 )
 """pip only warns, and then knows of no version: what it finds out about the network is in its warnings."""
+_LINE_CHARACTERS = 4000
+"""What is read of a line: the time that some of these patterns take grows with the square of that."""
 _TOLD = ("error:", "cause:", "ERROR:", "fatal:", "ssh:", "kex_exchange_identification:")
 _RESOLVE = re.compile(
     r"No solution found|[Ff]ailed to resolve requirements|requirements are unsatisfiable|Hash mismatch"
@@ -64,9 +66,9 @@ _RESOLVE = re.compile(
 
 def explain(output: str) -> Explanation:
     """Read a failed command's output; total: whatever is printed, something is said."""
-    lines = [line.strip() for line in output.splitlines() if line.strip()]
+    lines = [line.strip()[:_LINE_CHARACTERS] for line in output.splitlines() if line.strip()]
     told = [line for line in lines if line.startswith(_TOLD)]
-    packages = [first or second for first, second in _PACKAGE.findall(output)]
+    packages = [first or second for first, second in _PACKAGE.findall("\n".join(lines))]
     package = packages[-1] if packages else ""
     if any(_DISK.search(line) for line in lines):
         return Explanation(Trouble.DISK, _first(lines, _DISK), package)

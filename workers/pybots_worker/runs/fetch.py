@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import json
+import os
 import re
 import shutil
-import tarfile
 import tomllib
-import zipfile
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from pybots_worker.contract import ArchiveSource, Ending, FolderSource, GitSource, PypiSource
-from pybots_worker.runs.downloads import DOWNLOADS, Downloads
+from pybots_worker.runs.downloads import downloads_of
 from pybots_worker.runs.explain import explain
-from pybots_worker.runs.locked import FILE_NAME, File
+from pybots_worker.runs.locked import FILE_NAME, File, LockError
 from pybots_worker.runs.phases import RunEndedError
 from pybots_worker.runs.place import Place, uv
+from pybots_worker.runs.plain import read_plain
 from pybots_worker.runs.steps import StepFailedError, ended, raise_if_unfit, run_step
+from pybots_worker.runs.unpack import unpack_source
 from pybots_worker.runs.uv_steps import packages_here
 
 NOT_COPIED = shutil.ignore_patterns(
@@ -34,17 +34,9 @@ NOT_COPIED = shutil.ignore_patterns(
     ".ruff_cache",
     "node_modules",
 )
-MAXIMUM_BYTES = 2_000_000_000
-MAXIMUM_FILES = 200_000
-MAXIMUM_NAME = 1000
-"""Of an archive, unpacked."""
-_MACHINE = frozenset(
-    {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.ENOMEM, errno.EMFILE, errno.ENFILE}
-)
+_ANSWER_BYTES = 10_000_000
 _GIT_OPTIONS = ("-c", "http.lowSpeedLimit=1000", "-c", "http.lowSpeedTime=60")
 """A server that stopped sending is a network that failed, after a minute."""
-_EARLIEST = 315_619_200
-"""1980-01-02: wheels cannot hold earlier times, and an archive that is always the same has time 0."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,101 +90,34 @@ def _fetch_sdist(place: Place, source: PypiSource, interpreter: Path) -> Fetched
     ]
     command += ["--format", "pylock.toml", "--python", str(interpreter), "--output-file", str(answer)]
     run_step(place, f"finding the sdist of {what}", command, environment, network=True)
-    package = tomllib.loads(answer.read_text())["packages"][0]
-    sdist = package.get("sdist") or package.get("archive")
-    if not sdist:
-        raise RunEndedError(Ending.FETCH_FAILED, f"{what} has no sdist")
-    address = sdist.get("url") or str((place.work / sdist["path"]).resolve())
-    return _fetch_archive(place, address, sdist["hashes"]["sha256"], package["version"])
+    try:
+        found = _sdist_in(read_plain(place.work, answer.name, _ANSWER_BYTES), place.work)
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+        raise RunEndedError(Ending.FETCH_FAILED, f"{what} has no sdist: {error!r}") from error
+    return _fetch_archive(place, *found)
+
+
+def _sdist_in(answer: bytes, folder: Path) -> tuple[str, str, str]:
+    """The address, the digest and the version of the sdist that uv chose."""
+    package = tomllib.loads(answer.decode())["packages"][0]
+    sdist = package.get("sdist") or package["archive"]
+    address = sdist.get("url") or str((folder / sdist["path"]).resolve())
+    return str(address), str(sdist["hashes"]["sha256"]), str(package["version"])
 
 
 def _fetch_archive(place: Place, address: str, sha256: str, revision: str) -> Fetched:
     name = Path(unquote(urlsplit(address).path)).name
     name = name if FILE_NAME.fullmatch(name) else "source.tar.gz"
-    place.log.write(f"\nfetching {name}\n".encode())
-    seconds, source = place.specification.limits.prepare_seconds, place.specification.source
+    place.log.say(f"\nfetching {name}\n")
+    source = place.specification.source
     asked = [Path(address).parent] if isinstance(source, ArchiveSource) else []
-    downloads = Downloads(place.cache / DOWNLOADS, seconds=seconds, local=[*place.links, *asked])
-    archive = downloads.take(File(name, sha256, address), place.work)
-    unpack_source(archive, place.source)
+    try:
+        archive = downloads_of(place, asked).take(File(name, sha256, address), place.fetched)
+    except LockError as error:
+        raise RunEndedError(Ending.FETCH_FAILED, str(error)) from error
+    unpack_source(place, archive)
     archive.unlink()
     return Fetched(revision, sha256)
-
-
-def unpack_source(archive: Path, target: Path) -> None:
-    """Unpack what is in the archive's one top folder; whatever is wrong with the archive ends as `fetch-failed`."""
-    loose = target.with_name("unpacked")
-    try:
-        _extract(archive, loose)
-    except RunEndedError:
-        raise
-    except Exception as error:  # there is no end to what the parsers raise over a broken archive
-        if isinstance(error, OSError) and error.errno in _MACHINE:
-            raise
-        raise RunEndedError(Ending.FETCH_FAILED, f"the source's archive is broken: {error}") from error
-    tops = list(loose.iterdir())
-    if len(tops) != 1 or not tops[0].is_dir() or tops[0].is_symlink():
-        raise RunEndedError(
-            Ending.FETCH_FAILED, f"{archive.name} does not hold one folder with the source in it"
-        )
-    tops[0].rename(target)
-    loose.rmdir()
-
-
-def _extract(archive: Path, target: Path) -> None:
-    bound = _Bound()
-    target.mkdir()
-    if zipfile.is_zipfile(archive):
-        with zipfile.ZipFile(archive) as zipped:
-            for entry in zipped.infolist():
-                bound.add(entry.file_size)
-            zipped.extractall(target)  # noqa: S202  (zipfile keeps to the folder)
-    else:
-        with tarfile.open(archive) as packed:
-            packed.extractall(target, filter=bound.member)  # noqa: S202
-
-
-class _Bound:
-    """What an archive holds so far, for it must not fill the disk."""
-
-    def __init__(self) -> None:
-        self._bytes = self._files = 0
-        self._links: set[PurePosixPath] = set()
-
-    def add(self, size: int) -> None:
-        self._bytes += size
-        self._files += 1
-        if self._bytes > MAXIMUM_BYTES or self._files > MAXIMUM_FILES:
-            detail = f"the source's archive holds more than {MAXIMUM_BYTES} bytes or {MAXIMUM_FILES} files"
-            raise RunEndedError(Ending.FETCH_FAILED, detail)
-
-    def _refuse_escape(self, member: tarfile.TarInfo) -> None:
-        """Refuse what could lead outside: tarfile's own filter can be deceived by paths that are too long to resolve.
-
-        A link may begin with `..` where no folder above it is a link itself; then what it names is what it seems.
-        """
-        name, link = PurePosixPath(member.name), PurePosixPath(member.linkname).parts
-        up = (
-            next((index for index, part in enumerate(link) if part != ".."), len(link))
-            if member.issym()
-            else 0
-        )
-        bad = ".." in name.parts or len(member.name) > MAXIMUM_NAME
-        if member.issym() or member.islnk():
-            bad = bad or link[:1] == ("/",) or ".." in link[up:] or up >= len(name.parts)
-            bad = bad or (up > 0 and not self._links.isdisjoint(name.parents))
-        if bad:
-            raise RunEndedError(
-                Ending.FETCH_FAILED, f"the source's archive is broken: {member.name[:100]!r} leads elsewhere"
-            )
-        if member.issym():
-            self._links.add(name)
-
-    def member(self, member: tarfile.TarInfo, path: str) -> tarfile.TarInfo | None:
-        self.add(member.size)
-        self._refuse_escape(member)
-        safe = tarfile.data_filter(member, path)
-        return safe.replace(mtime=max(safe.mtime, _EARLIEST)) if safe else None
 
 
 def fetch_git(place: Place, source: GitSource) -> Fetched:
@@ -248,10 +173,10 @@ def folder_digest(folder: Path) -> str:
     digest = hashlib.sha256()
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder).as_posix()
-        if name.split("/")[0] == ".git" or (path.is_dir() and not path.is_symlink()):
+        if name.split("/")[0] == ".git" or (not path.is_symlink() and path.is_dir()):
             continue
-        if path.is_symlink():
-            content = str(path.readlink()).encode()
+        if path.is_symlink():  # to wherever: it is not asked whether that can be
+            content = os.fsencode(path.readlink())
         else:
             content = hashlib.sha256(path.read_bytes()).digest() if path.is_file() else b""
         runs = not path.is_symlink() and bool(path.stat().st_mode & 0o100)

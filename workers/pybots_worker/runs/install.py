@@ -11,7 +11,7 @@ from pathlib import Path
 from pybots_worker.contract import Ending, Lock
 from pybots_worker.runs.built import built_wheels
 from pybots_worker.runs.compatible import ask_target
-from pybots_worker.runs.downloads import DOWNLOADS, Downloads
+from pybots_worker.runs.downloads import downloads_of
 from pybots_worker.runs.files import Files
 from pybots_worker.runs.installed import environment_digest, raise_unless_exact
 from pybots_worker.runs.interpreter import Provided
@@ -67,9 +67,7 @@ def _wheels(place: Place, provided: Provided) -> Iterator[Wheels]:
             Files(
                 uv,
                 target,
-                Downloads(
-                    place.cache / DOWNLOADS, seconds=seconds, local=[*place.links, *packages_here(place)]
-                ),
+                downloads_of(place, packages_here(place)),
             ),
             built,
             sections={},
@@ -170,8 +168,7 @@ def _build_project(place: Place, wheels: Wheels) -> _Built:
     isolated = place.specification.build_isolation
     built_with = _ready_to_build(place, wheels) if isolated else []
     python = wheels.uv.build_python if isolated else place.python
-    target = place.work / "out"
-    target.mkdir()
+    target = place.empty("out")
     try:
         name = wheels.backend(wheels.uv, place.source, python).build("building the project", target)
     except StepFailedError as error:
@@ -206,7 +203,7 @@ def _kept_to(place: Place, wheels: Wheels, entries: list[Entry]) -> dict[str, st
     section = wheels.sections.get(PROJECT, [])
     wheels.collect(section, folder)
     if not section and is_buildable(place):
-        place.log.write(b"the lock does not say what builds the project\n")
+        place.log.say("the lock does not say what builds the project\n")
     configuration = wheels.uv.given / "own.toml"
     configuration.write_text(f"no-index = true\nfind-links = {json.dumps([str(folder)])}\n")
     variables = {

@@ -62,7 +62,7 @@ def _start(python: Path, place: Place) -> tuple[str, list[Path]]:
         raise RunEndedError(Ending.UNFIT, detail) from error
     said = json.loads(answer)
     version, places = said if isinstance(said, list) else (said, [])
-    place.log.write(f"testing with {one_line(version)}\n".encode())
+    place.log.say(f"testing with {one_line(version)}\n")
     return str(version), [Path(place) for place in places]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 
 from pybots_worker.contract import Ending, Lock, lock_digest
@@ -77,7 +78,8 @@ def resolve(place: Place, wheels: Wheels, project: str) -> list[Entry]:
 
 def is_buildable(place: Place) -> bool:
     """Whether the source says how it is built."""
-    return any((place.source / name).is_file() for name in ("pyproject.toml", "setup.py"))
+    names = ("pyproject.toml", "setup.py")
+    return any(os.path.isfile(place.source / name) for name in names)  # noqa: PTH113  (never raises)
 
 
 def raise_unless_buildable(place: Place) -> None:
@@ -104,7 +106,7 @@ def freeze(place: Place, wheels: Wheels) -> tuple[Lock, list[Entry]] | None:
     for each in found:
         if each.address and not each.commit:
             line = f"{each.name} @ {each.address}"[:400]
-            place.log.write(f"no lock: {line} has neither a version nor a commit\n".encode())
+            place.log.say(f"no lock: {line} has neither a version nor a commit\n")
             return None
     wanted = [Entry(each.name, each.exact) for each in found]
     try:
@@ -115,7 +117,7 @@ def freeze(place: Place, wheels: Wheels) -> tuple[Lock, list[Entry]] | None:
         wheels.fetch(entries)  # uv has had its own copies
         wheels.find_sections(entries)
     except (StepFailedError, LockError, RunEndedError) as error:
-        place.log.write(f"no lock: {error}\n".encode())
+        place.log.say(f"no lock: {error}\n")
         return None
     _find_project_section_if_any(place, wheels)
     return lock_of(entries, wheels.sections), entries
@@ -128,7 +130,7 @@ def _find_project_section_if_any(place: Place, wheels: Wheels) -> None:
     try:
         find_project_section(place, wheels)
     except RunEndedError as error:
-        place.log.write(f"the lock does not say what builds the project: {error}\n".encode())
+        place.log.say(f"the lock does not say what builds the project: {error}\n")
 
 
 def blame(place: Place, error: StepFailedError, *, otherwise: Ending) -> Ending:

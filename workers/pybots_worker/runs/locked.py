@@ -64,6 +64,16 @@ class Entry:
         return self.exact.rpartition("@")[2] if self.exact.startswith("git+") else ""
 
 
+def raise_unless_writable(entry: Entry) -> None:
+    """Raise LockError where a lock could not hold this entry, and give it back as it is."""
+    if _entry(entry.label) != replace(entry, files=()) or not (entry.files or entry.commit):
+        msg = f"{entry.label[:100]!r} is not what a lock can name, or has no file"
+        raise LockError(msg)
+    for file in entry.files:
+        file.raise_unless_plain()
+        _check_file(entry, file.name)
+
+
 def write_entries(entries: Iterable[Entry]) -> str:
     """Write entries as a requirements file that pip and uv read too; the files' names stand above, in a comment."""
     lines = []
@@ -98,14 +108,14 @@ def read_sections(text: str) -> dict[str, list[Entry]]:
 
 
 def _read(text: str) -> dict[str, list[Entry]]:
-    reader = _Reader()
-    for number, line in enumerate(text.split("\n"), 1):
-        try:
+    reader, number = _Reader(), 0
+    try:
+        for number, line in enumerate(text.split("\n"), 1):  # noqa: B007  (it is told)
             reader.line(line)
-        except LockError as error:
-            msg = f"line {number}: {error}"
-            raise LockError(msg) from None
-    reader.end_entry()
+        reader.end_entry()
+    except LockError as error:
+        msg = f"line {number}: {error}"
+        raise LockError(msg) from None
     return reader.sections
 
 

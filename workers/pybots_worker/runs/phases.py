@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import time
 from collections.abc import Callable, Iterator
 
@@ -16,19 +17,26 @@ LINE_CHARACTERS = 500
 """What the contract's `Line` holds."""
 
 
+MACHINE_ERRORS = frozenset(
+    {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.ENOMEM, errno.EMFILE, errno.ENFILE}
+)
+"""What the system says of itself, and not of what it was asked for."""
+
+
 class RunEndedError(Exception):
     """The run ends here. `detail` is one line that a person understands."""
 
     def __init__(self, ending: Ending, detail: str) -> None:
-        super().__init__(detail)
         self.ending = ending
         self.detail = one_line(detail)
+        super().__init__(self.detail)
 
 
 def one_line(text: str) -> str:
-    """Fold a text into one line of at most 500 characters."""
-    folded = " ".join(text.replace("\0", "").split())
-    return folded if len(folded) <= LINE_CHARACTERS else folded[: LINE_CHARACTERS - 4] + " ..."
+    """Fold a text into one line of at most 500 characters, of which every one can be written and sent."""
+    sound = text[: 100 * LINE_CHARACTERS].encode("utf-8", "backslashreplace").decode()
+    folded = " ".join(sound.replace("\0", "").split())
+    return folded if len(folded) <= LINE_CHARACTERS else folded[: LINE_CHARACTERS - 4].rstrip() + " ..."
 
 
 class Phases:
@@ -45,7 +53,7 @@ class Phases:
     @contextlib.contextmanager
     def run(self, name: str) -> Iterator[None]:
         """Time one phase; it succeeded unless it raises."""
-        self._log.write(f"\n{MARK}{name}\n".encode())
+        self._log.say(f"\n{MARK}{name}\n")
         started = time.monotonic()
         succeeded = False
         self.announce(name, None)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import json
 import os
 import re
 import shutil
+import stat
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,15 +18,33 @@ from urllib.parse import unquote, urlsplit
 import uv as uv_package
 
 from pybots_worker.bounded_log import BoundedLog
-from pybots_worker.contract import REPORT_FILE, RunSpecification
+from pybots_worker.contract import REPORT_FILE, ArchiveSource, RunSpecification
+from pybots_worker.interpreters.folders import remove_tree
 from pybots_worker.processes import Bounds
 from pybots_worker.runs.placeholders import fill_text
+from pybots_worker.runs.reach import Server, servers_in
 from pybots_worker.runs.scratch import make_scratch, scratch_of
+from pybots_worker.runs.selection import selecting_variables
+from pybots_worker.runs.spent import Spent
 from pybots_worker.sandbox.machine import grants, write_made_up_files
 from pybots_worker.sandbox.policy import SHARED_MEMORY_SHARE, TEMPORARY, Sandbox
 
 WRITABLE = ("source", "venv", "home", "work", "output")
 """What the project may write in the run's folder, besides its temporary one."""
+_IN_THE_WAY = frozenset(
+    {
+        *(
+            errno.EACCES,
+            errno.EEXIST,
+            errno.EISDIR,
+            errno.ELOOP,
+            errno.ENAMETOOLONG,
+            errno.ENOENT,
+            errno.ENOEXEC,
+        ),
+        *(errno.ENOTDIR, errno.ENOTEMPTY, errno.ENXIO, errno.EPERM),
+    }
+)
 UNDER_TEST = Path(__file__).resolve().parent.parent / "under_test"
 """What runs under the tested interpreter."""
 _PROXIES = (
@@ -34,8 +55,9 @@ _COMPILERS = ("CC", "CXX")
 _FILES = (*_TRUST, "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "PIP_CERT", "PIP_CLIENT_CERT", "UV_CONFIG_FILE")
 """Variables that name files: who is given the variable can read the file."""
 _PASSWORD = re.compile(r"(?<=://)[^/@]*@")
+_UV_INDEXES = ("UV_DEFAULT_INDEX", "UV_INDEX", "UV_INDEX_URL", "UV_EXTRA_INDEX_URL")
 _UV_HANDED_ON = (
-    "UV_DEFAULT_INDEX", "UV_INDEX", "UV_INDEX_URL", "UV_EXTRA_INDEX_URL", "UV_INSECURE_HOST",
+    *_UV_INDEXES, "UV_INSECURE_HOST",
     "UV_HTTP_TIMEOUT", "UV_SYSTEM_CERTS", "UV_NATIVE_TLS", "UV_HTTP_RETRIES",
 )  # fmt: skip
 _PIP_HANDED_ON = (
@@ -55,6 +77,8 @@ class Place:
     log: BoundedLog = field(compare=False)
     shown: tuple[Path, ...] = ()
     """What the sandbox shows besides, read-only: the interpreter."""
+    spent: Spent = field(default_factory=Spent, compare=False)
+    """What was fetched for this run so far, wherever it was needed."""
 
     @property
     def source(self) -> Path:
@@ -87,6 +111,11 @@ class Place:
         return self.folder / "ours"
 
     @property
+    def fetched(self) -> Path:
+        """Where we put what was fetched for a place, until it is unpacked there."""
+        return self.ours / "fetched"
+
+    @property
     def under_test(self) -> Path:
         """This run's own copy of what runs under the tested interpreter."""
         return self.ours / "under_test"
@@ -97,6 +126,16 @@ class Place:
         return self.ours / "deselected.json"
 
     @property
+    def tests(self) -> Path:
+        """The list of tests that alone are run; there is none where the whole suite is."""
+        return self.ours / "tests.json"
+
+    @property
+    def selected(self) -> Path:
+        """What the suite's runner makes when it has left out what is not in that list."""
+        return self.folder / "output" / "selected"
+
+    @property
     def pip_log(self) -> Path:
         """Where pip says all that it knows of one step."""
         return self.work / "pip.log"
@@ -105,6 +144,7 @@ class Place:
         """Make the folders that programs expect; `remove_scratch` removes the one that is not in ours."""
         for name in ("home", "work", "venv", "output", "ours"):
             (self.folder / name).mkdir(parents=True)
+        self.fetched.mkdir()
         make_scratch(self.folder)
         write_made_up_files(self.ours / "etc", self.folder / "home")
         # A copy: what a project writes there, compiled files too, must not reach the next run.
@@ -114,6 +154,32 @@ class Place:
                 shutil.copyfile(path, self.under_test / path.name)
         (self.ours / "uv.toml").write_text(self.uv_configuration())
         self.deselected.write_text(json.dumps(self.specification.deselected))
+        if self.specification.tests is not None:
+            self.tests.write_text(json.dumps(self.specification.tests))
+
+    def empty(self, name: str) -> Path:
+        """Make an empty folder in `work`, whatever the project has put there under its name. Raises OSError."""
+        made = self.work / name
+        remove_tree(made)
+        made.mkdir()
+        return made
+
+    def open_again(self) -> None:
+        """Give us back what the project took from our own account: the permission to look into its folders."""
+        for path in self._writable():
+            with contextlib.suppress(OSError):
+                path.chmod(stat.S_IMODE(path.stat().st_mode) | stat.S_IRWXU)
+
+    def is_in_the_way(self, error: OSError) -> bool:
+        """Whether it is something that the project wrote, or removed, which the system complains of."""
+        if error.errno not in _IN_THE_WAY or not isinstance(error.filename, str):
+            return False
+        named = Path(os.path.abspath(error.filename))  # noqa: PTH100  (links stay what they are)
+        return any(named.is_relative_to(self.folder / name) for name in WRITABLE)
+
+    def _writable(self) -> list[Path]:
+        own = [self.folder / name for name in WRITABLE]
+        return [path for path in own if path.is_dir() and not path.is_symlink()]
 
     def bounds(
         self,
@@ -130,9 +196,10 @@ class Place:
         scratch = scratch_of(self.folder)
         limits = self.specification.limits
         own = [self.folder / name for name in WRITABLE]
-        folders = (*(path for path in own if path.is_dir() and not path.is_symlink()), *writable)
+        counted = (*own, self.ours, scratch)
+        folders = (*self._writable(), *writable)
         if grants().lack:
-            return Bounds(limits, (*own, scratch))
+            return Bounds(limits, counted)
         # Of a variable that a recipe set, nothing is shown: it could name any file of this machine.
         of_owner = [name for name in _FILES if name not in self.specification.environment]
         handed_on = [
@@ -144,6 +211,7 @@ class Place:
         seen = [
             self.under_test,
             self.deselected,
+            self.tests,
             uv(),
             *self.shown,
             *handed_on,
@@ -158,13 +226,23 @@ class Place:
             shared_memory_bytes=limits.memory_bytes // SHARED_MEMORY_SHARE,
             network=network,
         )
-        return Bounds(limits, (*own, scratch), sandbox)
+        return Bounds(limits, counted, sandbox)
 
     @property
     def links(self) -> list[Path]:
         """The folders on this machine that packages come from."""
         found = [urlsplit(link) for link in self.specification.packages.find_links]
         return [Path(unquote(link.path)) for link in found if link.scheme in ("", "file")]
+
+    @property
+    def servers(self) -> frozenset[Server]:
+        """The servers that the owner of this machine named as package indexes, and the farm's own."""
+        specification = self.specification
+        named = [os.environ[name] for name in (*_UV_INDEXES, *_PIP_INDEXES) if name in os.environ]
+        named += [*specification.packages.find_links, self.uv_configuration()]
+        if isinstance(specification.source, ArchiveSource):
+            named.append(specification.source.url)
+        return servers_in(named)
 
     def values(self) -> dict[str, str]:
         """What the placeholders stand for."""
@@ -219,8 +297,13 @@ class Place:
         if self.specification.network:
             proxies = {name: _PASSWORD.sub("", address) for name, address in _ours(_PROXIES).items()}
             environment |= proxies | _ours(_TRUST)
-        environment |= self._recipe_environment()
+        environment |= {"PYTHONFAULTHANDLER": "1"} | self._recipe_environment()
         paths = [str(self.under_test), *filter(None, [environment.get("PYTHONPATH", "")])]
+        specification = self.specification
+        if specification.tests is not None:
+            environment |= selecting_variables(
+                specification.command, specification.report, environment, self.tests, self.selected
+            )
         return environment | {
             "PYTHONPATH": os.pathsep.join(paths),
             "PYBOTS_REPORT": str(self.report),

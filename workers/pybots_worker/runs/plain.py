@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 
 
@@ -29,3 +31,31 @@ def open_plain(folder: Path, name: str) -> int:
         os.close(opened)
         raise OSError(errno.EINVAL, "it is no regular file", name)
     return opened
+
+
+def walk(top: Path) -> Iterator[tuple[str, list[str], list[str]]]:
+    """Yield folders with the names in them, sorted, however deep they are: os.walk recurses before Python 3.12.
+
+    As there, who is told may shorten the list of folders to go into, and links are not followed. Raises OSError.
+    """
+    waiting = [str(top)]
+    while waiting:
+        here = waiting.pop()
+        folders: list[str] = []
+        files: list[str] = []
+        links: set[str] = set()
+        with os.scandir(here) as entries:
+            for entry in entries:
+                (folders if _is_folder(entry) else files).append(entry.name)
+                if entry.is_symlink():
+                    links.add(entry.name)
+        folders.sort()
+        files.sort()
+        yield here, folders, files
+        waiting += [os.path.join(here, name) for name in reversed(folders) if name not in links]  # noqa: PTH118
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    with contextlib.suppress(OSError):
+        return entry.is_dir()
+    return False

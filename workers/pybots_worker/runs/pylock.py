@@ -10,7 +10,7 @@ from urllib.parse import unquote, urlsplit
 
 from packaging.utils import canonicalize_name
 
-from pybots_worker.runs.locked import Entry, File, LockError
+from pybots_worker.runs.locked import Entry, File, LockError, raise_unless_writable
 
 
 def read_pylock(content: bytes, folder: Path) -> list[Entry]:
@@ -20,10 +20,13 @@ def read_pylock(content: bytes, folder: Path) -> list[Entry]:
     """
     try:
         packages = tomllib.loads(content.decode()).get("packages", [])
-        return [_entry(package, folder / "work") for package in packages if not _is_own(package, folder)]
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        found = [_entry(package, folder / "work") for package in packages if not _is_own(package, folder)]
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RuntimeError) as error:
         msg = f"uv's answer cannot be read: {error!r}"
         raise LockError(msg) from error
+    for entry in found:
+        raise_unless_writable(entry)
+    return found
 
 
 def _is_own(package: dict[str, Any], folder: Path) -> bool:

@@ -31,7 +31,7 @@ def install_service(place: Place, phases: Phases) -> None:
     values = _values(place)
     environment = place.install_environment(place.work / "uv")
     with phases.run("install service"):
-        _folder(place).mkdir(exist_ok=True)
+        place.empty(_folder(place).name)
         for step in service.install:
             command = fill(step, values)
             what = f"the service's step `{' '.join(command)[:120]}`"

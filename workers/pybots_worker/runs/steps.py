@@ -13,8 +13,9 @@ from pathlib import Path
 from pybots_worker.bounded_log import BoundedLog
 from pybots_worker.contract import Ending
 from pybots_worker.interpreters.folders import remove_tree
-from pybots_worker.processes import run_limited
+from pybots_worker.processes import Finished, run_limited
 from pybots_worker.runs.explain import Explanation, Trouble, explain
+from pybots_worker.runs.measured import as_measured
 from pybots_worker.runs.phases import RunEndedError
 from pybots_worker.runs.place import Place
 from pybots_worker.runs.plain import open_plain
@@ -66,7 +67,7 @@ def run_step(
     bounds = place.bounds(environment, network=network, writable=writable, readable=readable)
     remove_tree(place.pip_log)  # whatever a build left there
     output = BoundedLog(_OUTPUT_BYTES // 2, _OUTPUT_BYTES // 2)
-    place.log.write(f"\n$ {shlex.join(command)}\n".encode("utf-8", "backslashreplace"))
+    place.log.say(f"\n$ {shlex.join(command)}\n")
     try:
         finished = run_limited(
             command,
@@ -77,23 +78,28 @@ def run_step(
             bounds=bounds,
         )
     finally:
+        place.open_again()
         place.log.write(output.contents())
     text = output.contents().decode("utf-8", "replace")
     if finished.met:
         raise RunEndedError(ENDINGS[finished.ending], f"{what}: it {finished.met}")
     if finished.succeeded:
         return text
-    if finished.ending != "exited":
-        raise StepFailedError(what, text, Explanation(Trouble.OTHER, f"it took longer than {seconds:g} s"))
     if finished.memory_ran_out:  # a compiler that is killed makes its caller fail
         raise RunEndedError(Ending.UNFIT, f"{OUT_OF_MEMORY} ({what})")
-    if finished.signal:
-        raise StepFailedError(what, text, Explanation(Trouble.OTHER, f"it was ended by {finished.signal}"))
-    explanation = explain(text + _unfetched(place.pip_log))
+    explanation = as_measured(place, finished, _explained(place, finished, text, seconds))
     if finished.notes:  # what it was refused may be why it failed
         explanation = replace(explanation, reason=f"{explanation.reason} ({'; '.join(finished.notes)})")
     raise_if_unfit(what, explanation)
     raise StepFailedError(what, text, explanation)
+
+
+def _explained(place: Place, finished: Finished, text: str, seconds: float) -> Explanation:
+    if finished.ending != "exited":
+        return Explanation(Trouble.OTHER, f"it took longer than {seconds:g} s")
+    if finished.signal:
+        return Explanation(Trouble.OTHER, f"it was ended by {finished.signal}")
+    return explain(text + _unfetched(place.pip_log))
 
 
 def _unfetched(pip_log: Path) -> str:

@@ -29,12 +29,13 @@ def run_suite(place: Place) -> Finished:
     limits = specification.limits
     command = fill(specification.command, place.values(), specification.deselected)
     source = os.path.realpath(place.source)
-    directory = Path(os.path.realpath(place.source / specification.directory))  # of links in a circle too
-    if not directory.is_relative_to(source) or not directory.is_dir():
+    named = specification.directory.replace("\0", "?")
+    directory = Path(os.path.realpath(place.source / named))  # of links in a circle too
+    if not directory.is_relative_to(source) or not os.path.isdir(directory):  # noqa: PTH112  (never raises)
         detail = f"the source has no folder {specification.directory!r} to run the suite in"
         raise RunEndedError(Ending.INSTALL_FAILED, detail)
     environment = place.suite_environment()
-    place.log.write(f"\n$ {' '.join(command)[:2000]}\n".encode())
+    place.log.say(f"\n$ {' '.join(command)[:2000]}\n")
     try:
         return run_limited(
             beside_service(place, command),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -16,13 +17,14 @@ from pybots_worker.contract import Ending, GitSource
 from pybots_worker.interpreters.folders import remove_tree
 from pybots_worker.runs.backend import Backend, read_build_system
 from pybots_worker.runs.built import BuiltWheels
-from pybots_worker.runs.fetch import fetch_git, unpack_source
+from pybots_worker.runs.fetch import fetch_git
 from pybots_worker.runs.files import Files, of_a_dependency
 from pybots_worker.runs.locked import Entry, File, LockError
 from pybots_worker.runs.phases import RunEndedError
 from pybots_worker.runs.place import Place
 from pybots_worker.runs.scratch import remove_scratch
 from pybots_worker.runs.steps import StepFailedError, ended
+from pybots_worker.runs.unpack import unpack_source
 from pybots_worker.runs.uv_steps import Uv, Wheel, wheel_of
 
 _BUILD_ENVIRONMENT = {"SOURCE_DATE_EPOCH": "315619200", "PYTHONHASHSEED": "0"}
@@ -163,13 +165,12 @@ class Wheels:
 
     def _build(self, key: str, entry: Entry, file: File | None, section: list[Entry]) -> None:
         with self._place(key, entry, file) as (place, source):
-            if self.built.take(key, place.work):  # another run has built it while we waited
+            if self.built.take(key, place.fetched):  # another run has built it while we waited
                 return
             uv = Uv(place)
             installed = self.install_section(uv, section, entry.label)
             self.check_section(uv, source, installed, entry.label)
-            target = place.work / "out"
-            target.mkdir()
+            target = place.empty("out")
             name = self.backend(uv, source).build(f"building {entry.label}", target)
             try:
                 if wheel_of(File(name, "")).name != entry.name:
@@ -193,18 +194,26 @@ class Wheels:
                 raise ended(Ending.ENVIRONMENT_FAILED, error) from error
             except RunEndedError as error:
                 raise of_a_dependency(error, entry.label) from error
+            except OSError as error:
+                if not place.is_in_the_way(error):
+                    raise
+                detail = f"{entry.label}: what it left behind is in the way: {error}"
+                raise RunEndedError(Ending.ENVIRONMENT_FAILED, detail) from error
             finally:
                 remove_scratch(folder)
 
     def _source(self, place: Place, entry: Entry, file: File | None) -> Path:
         if file is not None:
-            self.files.take(file, place.work)
-            unpack_source(place.work / file.name, place.source)
+            self.files.take(file, place.fetched)
+            unpack_source(place, place.fetched / file.name)
             return place.source
         address, _, below = entry.exact.removeprefix("git+").partition("#subdirectory=")
         url, _, commit = address.rpartition("@")
         fetch_git(place, GitSource(url=url, ref=commit))
-        return place.source / below
+        found = Path(os.path.realpath(place.source / below))
+        if not found.is_relative_to(os.path.realpath(place.source)):
+            raise RunEndedError(Ending.ENVIRONMENT_FAILED, f"the repository has no folder {below!r}")
+        return found
 
     @contextmanager
     def _on_the_way(self, entry: Entry) -> Iterator[None]:

@@ -17,6 +17,9 @@ import sys
 import time
 from typing import Any
 
+LOOK_SECONDS = 0.25
+SEGMENTS = "/proc/sysvipc/shm"
+"""Shared memory that has no file, and outlives who made it: only seen from inside of the sandbox."""
 SETTLE_SECONDS = 0.5
 """Helpers of a suite (multiprocessing's, ...) end by themselves just after it."""
 NAMED = 200
@@ -31,20 +34,46 @@ def main(arguments: list[str]) -> int:
     with open(task_fd, encoding="utf-8") as file:  # noqa: PTH123
         task: dict[str, Any] = json.load(file)
     ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGCHLD])
     _say(status_fd, {"begun": True})
     leader = os.fork()
     if leader == 0:
         _become(task, status_fd)
-    while True:
-        pid, status = os.waitpid(-1, 0)
-        if pid == leader:
-            break
+    status = _wait_for(leader, status_fd)
     # At once: whatever kills us now, how it ended is known.
     _say(status_fd, {"program": status})
     _settle()
     left = _names()
     _say(status_fd, {"left": left[:NAMED], "left_count": len(left)})
     return 0
+
+
+def _wait_for(leader: int, status_fd: int) -> int:
+    """Bury whoever dies, until the program does, and tell of its shared memory meanwhile; returns its status."""
+    told, due = 0, 0.0
+    while True:
+        with contextlib.suppress(ChildProcessError):
+            while (found := os.waitpid(-1, os.WNOHANG))[0]:
+                if found[0] == leader:
+                    return found[1]
+        if time.monotonic() >= due:
+            due = time.monotonic() + LOOK_SECONDS
+            segments = _segments_bytes()
+            if segments != told:
+                told = segments
+                _say(status_fd, {"segments": segments})
+        signal.sigtimedwait([signal.SIGCHLD], LOOK_SECONDS)
+
+
+def _segments_bytes() -> int:
+    """What segments of shared memory take, attached or not: it need not be seen in any process."""
+    total = 0
+    with contextlib.suppress(OSError, ValueError), open(SEGMENTS, encoding="ascii") as file:  # noqa: PTH123
+        names = file.readline().split()
+        for line in file:
+            row = dict(zip(names, map(int, line.split()), strict=False))
+            total += row["rss"] + row["swap"]
+    return total
 
 
 def _settle() -> None:

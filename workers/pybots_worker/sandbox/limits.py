@@ -27,6 +27,11 @@ class Usage:
     memory_refused: bool = False
     """Whether the kernel ended one of its processes at its own limit."""
     disk_bytes: int = 0
+    """What was seen to be its own."""
+    disk_hidden: bool = False
+    """Whether there is more of its own that could not be looked at."""
+    disk_gone_bytes: int = 0
+    """How much less is free than when it began, whoever took it."""
     processes: int = 0
     """The most that were seen."""
     processes_bounded: bool = False
@@ -48,12 +53,17 @@ class Usage:
 def limit_met(limits: Limits, usage: Usage) -> Met | None:
     """Return the limit for which the program is to be stopped.
 
+    What cannot be looked at is taken for as much as went from the disk meanwhile; where all can be, other programs of
+    this machine are not held against it.
     Where the kernel refuses processes, nothing has to be stopped: its tests see the refusal, and the run names it.
     """
     if usage.memory_refused or usage.memory_bytes > limits.memory_bytes:
         return Met("memory-limit", f"used more memory than {amount(limits.memory_bytes)}")
     if usage.disk_bytes > limits.disk_bytes:
         return Met("disk-limit", f"wrote more than {amount(limits.disk_bytes)} to the disk")
+    if usage.disk_hidden and usage.disk_gone_bytes > limits.disk_bytes:
+        said = f"wrote where nobody can look, while more than {amount(limits.disk_bytes)} of the disk went"
+        return Met("disk-limit", said)
     if usage.printed_bytes > limits.output_bytes:
         return Met("output-limit", f"printed more than {amount(limits.output_bytes)}")
     if usage.processes > limits.processes and not usage.processes_bounded:

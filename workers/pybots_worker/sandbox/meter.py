@@ -9,9 +9,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from pybots_worker.contract import Limits
+from pybots_worker.sandbox.disk import Taken, taken_below
 from pybots_worker.sandbox.groups import Group, Reading
+from pybots_worker.sandbox.held import unlinked_on_disk
 from pybots_worker.sandbox.limits import Met, Usage, limit_met
-from pybots_worker.sandbox.usage import bytes_below, look_at, unlinked_bytes
+from pybots_worker.sandbox.usage import look_at
 
 MEMORY_SECONDS = 0.25
 """Where the kernel does not bound it, a program takes about a gigabyte in this time."""
@@ -34,17 +36,21 @@ class Meter:
         processes: Callable[[], Sequence[int]],
         *,
         processes_bounded: bool,
+        segments: Callable[[], int] = lambda: 0,
     ) -> None:
+        """*segments*: what shared memory without a file takes, in bytes."""
+        self._segments = segments
         self._limits = limits
         self._folders = folders
         self._group = group
         self._controllers = group.controllers if group else set()
         self._processes = processes
         self._processes_bounded = processes_bounded or "pids" in self._controllers
-        self._memory = self._count = self._files = self._disk = 0
+        self._memory = self._count = self._files = 0
+        self._disk = Taken(0)
         self._next_look = self._next_disk = time.monotonic()
         self._disk_seconds = 0.0
-        self._free = self._free_now()
+        self._free = self._free_before = self._free_now()
 
     def met(self, printed_bytes: int) -> Met | None:
         """Measure what is due, and return the limit that was met, if any."""
@@ -60,7 +66,7 @@ class Meter:
     def notes(self, printed_bytes: int) -> tuple[Met | None, list[str]]:
         """Measure once more at the end; returns a limit met only now, and what else is to be said."""
         reading = self._group.reading() if self._group else Reading()
-        self._measure_disk()
+        self._measure_disk(dead=True)
         usage = self._usage(reading, printed_bytes)
         return limit_met(self._limits, usage), usage.notes(self._limits)
 
@@ -77,7 +83,9 @@ class Meter:
         return Usage(
             memory_bytes=0 if "memory" in self._controllers else self._memory,
             memory_refused=reading.memory_kills > 0 and reading.memory_refusals > 0,
-            disk_bytes=self._disk,
+            disk_bytes=self._disk.total,
+            disk_hidden=self._disk.hidden,
+            disk_gone_bytes=self._free_before - self._free,
             processes=self._count,
             processes_bounded=self._processes_bounded,
             processes_refused=reading.fork_refusals > 0,
@@ -88,14 +96,15 @@ class Meter:
     def _look(self) -> None:
         pids = self._processes()
         seen = look_at(pids, self._limits.memory_bytes)
-        self._memory = seen.memory_bytes
+        self._memory = seen.memory_bytes + self._segments()
         self._count = max(self._count, seen.processes)
         self._files = max(self._files, seen.most_open_files)
 
-    def _measure_disk(self) -> None:
+    def _measure_disk(self, *, dead: bool = False) -> None:
         began = time.monotonic()
         self._free = self._free_now()
-        self._disk = bytes_below(self._folders) + unlinked_bytes(self._processes())
+        taken = taken_below(map(str, self._folders), enough=self._limits.disk_bytes, dead=dead)
+        self._disk = taken + unlinked_on_disk(() if dead else self._processes())
         self._disk_seconds = time.monotonic() - began
         self._next_disk = began + max(DISK_SECONDS, DISK_SHARE * self._disk_seconds)
 

@@ -1,17 +1,13 @@
-"""Measures what a program uses of this machine: memory, processes, open files, disk."""
+"""Measures what a program uses of this machine: memory, processes, open files."""
 
 from __future__ import annotations
 
 import contextlib
 import os
-import stat
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 PAGE = os.sysconf("SC_PAGE_SIZE")
-LEAST_BYTES = 1024
-"""What an empty file or a folder counts: there are only so many of them on a disk."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,36 +25,8 @@ def look_at(pids: Sequence[int], enough_memory: int) -> Seen:
     memory = sum(_resident(pid) for pid in pids)
     if memory > enough_memory:
         memory = sum(_proportional(pid) for pid in pids)
-    memory += _shared_memory_files(pids) + _unlinked(pids, in_memory=True)
+    memory += _shared_memory_files(pids) + _files_in_memory(pids)
     return Seen(memory, sum(_threads(pid) for pid in pids), max(map(_open_files, pids), default=0))
-
-
-def bytes_below(folders: Iterable[Path]) -> int:
-    """Return the disk space that everything in these folders takes; what disappears meanwhile does not count."""
-    known: set[tuple[int, int]] = set()
-    return sum(_bytes_below(str(folder), known) for folder in folders)
-
-
-def unlinked_bytes(pids: Sequence[int]) -> int:
-    """Return the disk space of files that these processes have open and that have no name any more."""
-    return _unlinked(pids, in_memory=False)
-
-
-def _bytes_below(folder: str, known: set[tuple[int, int]]) -> int:
-    total, waiting = 0, [folder]
-    while waiting:
-        with contextlib.suppress(OSError), os.scandir(waiting.pop()) as entries:
-            for entry in entries:
-                with contextlib.suppress(OSError):
-                    found = entry.stat(follow_symlinks=False)
-                    if stat.S_ISDIR(found.st_mode):
-                        waiting.append(entry.path)
-                    elif found.st_nlink > 1:
-                        if (found.st_dev, found.st_ino) in known:
-                            continue
-                        known.add((found.st_dev, found.st_ino))
-                    total += max(found.st_blocks * 512, LEAST_BYTES)
-    return total
 
 
 def _resident(pid: int) -> int:
@@ -84,15 +52,15 @@ def _shared_memory_files(pids: Sequence[int]) -> int:
     return 0
 
 
-def _unlinked(pids: Sequence[int], *, in_memory: bool) -> int:
+def _files_in_memory(pids: Sequence[int]) -> int:
+    """Those that never had a name."""
     known: dict[tuple[int, int], int] = {}
     for pid in pids:
         with contextlib.suppress(OSError):
             for entry in os.listdir(f"/proc/{pid}/fd"):  # noqa: PTH208
                 with contextlib.suppress(OSError):
                     path = f"/proc/{pid}/fd/{entry}"
-                    target = os.readlink(path)  # noqa: PTH115
-                    if target.endswith(" (deleted)") and target.startswith("/memfd:") == in_memory:
+                    if os.readlink(path).startswith("/memfd:"):  # noqa: PTH115
                         found = os.stat(path)  # noqa: PTH116
                         known[found.st_dev, found.st_ino] = found.st_blocks * 512
     return sum(known.values())

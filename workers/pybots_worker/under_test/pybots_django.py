@@ -8,6 +8,7 @@ import unittest
 from multiprocessing.pool import Pool
 from typing import Any
 
+import pybots_asked  # type: ignore[import-not-found]
 import pybots_report  # type: ignore[import-not-found]
 from django.test.runner import DiscoverRunner
 
@@ -45,7 +46,7 @@ def end_as(code: int) -> None:
 
 
 class Runner(DiscoverRunner):  # type: ignore[misc]
-    """DiscoverRunner, writing the report besides, and without the tests that are deselected."""
+    """DiscoverRunner, writing the report besides, without the tests that are deselected or not asked for."""
 
     def build_suite(self, *args: Any, **kwargs: Any) -> Any:
         """Build the suite without what is deselected, however it is split for parallel runs."""
@@ -57,7 +58,24 @@ class Runner(DiscoverRunner):  # type: ignore[misc]
         else:
             self._pybots_deselected = sum(pybots_report.remove_deselected(part, ids) for part in parts)
             suite.subsuites = [part for part in parts if part.countTestCases()]
-        return suite
+        return self._pybots_only_asked(suite)
+
+    def _pybots_only_asked(self, suite: Any) -> Any:
+        """Leave out what is not asked for; what is left of one class needs no processes, nor their databases."""
+        asked = pybots_asked.read_asked()
+        if asked is None:
+            return suite
+        parts = getattr(suite, "subsuites", None)
+        for part in [suite] if parts is None else parts:
+            asked.remove_others(part)
+        asked.told()
+        if parts is None:
+            return suite
+        suite.subsuites = [part for part in parts if part.countTestCases()]
+        if len(suite.subsuites) > 1:
+            return suite
+        self.parallel = 1
+        return self.test_suite(suite.subsuites)
 
     def get_resultclass(self) -> Any:
         """Add the report to whichever result class Django's options ask for."""

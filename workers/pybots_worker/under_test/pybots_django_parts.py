@@ -2,6 +2,7 @@
 
 Much of what a test costs there grows with the number of installed apps, and the runner installs the apps of every
 folder that it is to test. The parts together are what it collects by itself: each of its folders is in one of them.
+Where single tests are asked for, only their folders are.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import os
 import subprocess
 import sys
 
+import pybots_asked  # type: ignore[import-not-found]
 import pybots_report  # type: ignore[import-not-found]
 
 FOLDERS = "import json, runtests; print(json.dumps(sorted(runtests.get_test_modules(gis_enabled=False))))"
@@ -21,10 +23,14 @@ def main() -> None:
     parts, command = int(sys.argv[1]), [sys.executable, *sys.argv[2:]]
     report = pybots_report.open_report("django")
     folders = test_folders()
+    wanted = wanted_folders(folders)
     ends, failed = [], 0
     for number in range(parts):
+        folders_of_part = [folder for folder in folders[number::parts] if folder in wanted]
+        if not folders_of_part:
+            continue
         print("pybots: part %d of %d" % (number + 1, parts), file=sys.stderr, flush=True)
-        status, end = run_part(report, [*command, *folders[number::parts]])
+        status, end = run_part(report, [*command, *folders_of_part])
         if status < 0:
             os.kill(os.getpid(), -status)
         failed = failed or status
@@ -39,6 +45,15 @@ def test_folders() -> list[str]:
     answer = subprocess.check_output([sys.executable, "-c", FOLDERS], text=True, timeout=120)
     folders: list[str] = json.loads(answer.splitlines()[-1])
     return folders
+
+
+def wanted_folders(folders: list[str]) -> set[str]:
+    """List those that asked tests are in: all of them for the whole suite, or to see how collecting goes."""
+    asked = pybots_asked.read_asked()
+    if asked is None or not asked.names:
+        return set(folders)
+    asked.told()
+    return set(folders).intersection(asked.folders())
 
 
 def run_part(report: pybots_report.Report, command: list[str]) -> tuple[int, dict[str, int]]:

@@ -6,6 +6,8 @@ since headers, binaries and sysconfig's facts are byte for byte those with which
 ensurepip put pip into an environment, since pip's wheel and ensurepip are those that did. It uses the library that may
 have changed, though: every extension module is imported, and pip installs a wheel into a new environment.
 
+pip takes longer than all else of that together: it does its work in a fork, while the rest is done.
+
 It prints one JSON object: `version`, `cache_tag`, `prefix`, `modules` (imported), `missing` ([{module, package, error,
 required, built}]) and `checks` ({name: "ok" or what went wrong}). Standard library only; every Python from 3.9 on.
 """
@@ -95,6 +97,7 @@ class NotProven(Exception):
 def main(arguments: list[str]) -> int:
     """Do the checks that are asked for, and print what was seen."""
     chosen = {"--quick": {}, "--library": LIBRARY_CHECKS}.get(arguments[0], CHECKS)
+    wheel = begin(check_wheel, arguments[-1]) if "wheel" in chosen else None
     missing = []
     modules = []
     for name in sorted(REQUIRED) + sorted(NOTED):
@@ -105,7 +108,7 @@ def main(arguments: list[str]) -> int:
             modules.append(name)
     checks = {"place": attempt(check_place)}
     for name, check in chosen.items():
-        checks[name] = attempt(check, arguments[-1])
+        checks[name] = wheel() if wheel and name == "wheel" else attempt(check, arguments[-1])
     facts = {
         "version": " ".join(sys.version.split()),
         "cache_tag": sys.implementation.cache_tag or "",
@@ -162,6 +165,28 @@ def attempt(check: Callable[..., None], *arguments: str) -> str:
     except BaseException as error:  # noqa: BLE001
         return describe(error)
     return "ok"
+
+
+def begin(check: Callable[..., None], *arguments: str) -> Callable[[], str]:
+    """Begin a check in a fork, before there is any thread; what is returned waits for its result."""
+    if not hasattr(os, "fork"):
+        return lambda: attempt(check, *arguments)
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        said = attempt(check, *arguments)
+        os.write(writing, said.encode())
+        sys.stderr.flush()
+        os._exit(0)
+    os.close(writing)
+
+    def end() -> str:
+        with open(reading, encoding="utf-8") as pipe:
+            said = pipe.read()
+        _, status = os.waitpid(child, 0)
+        return said or f"the process of the check ended without a word, with status {status}"
+
+    return end
 
 
 def check_place() -> None:

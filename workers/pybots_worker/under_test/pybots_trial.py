@@ -1,10 +1,11 @@
-"""Runs trial without the tests that are deselected: `python -m pybots_trial [trial's own arguments]`."""
+"""Runs trial without deselected tests, or the asked ones alone: `python -m pybots_trial [trial's own arguments]`."""
 
 from __future__ import annotations
 
 import sys
 from typing import Any
 
+import pybots_asked  # type: ignore[import-not-found]
 import pybots_report  # type: ignore[import-not-found]
 from twisted.scripts import trial
 
@@ -18,6 +19,7 @@ def main() -> None:
         suite = collect(config)
         removed = pybots_report.remove_deselected(suite, ids)
         sys.stderr.write("pybots: %d tests deselected\n" % removed)
+        pybots_asked.only_asked(suite)
         return suite
 
     trial._getSuite = collect_without_deselected

@@ -6,17 +6,19 @@ import sys
 import unittest
 from typing import Any
 
+import pybots_asked  # type: ignore[import-not-found]
 import pybots_report  # type: ignore[import-not-found]
 
 
 class Runner(unittest.TextTestRunner):
-    """The text runner, writing the report besides, and without the tests that are deselected."""
+    """The text runner, writing the report besides, without the tests that are deselected or not asked for."""
 
     def run(self, test: Any) -> Any:
         """Run a suite between the report's first and last line."""
         ids = pybots_report.deselected_ids()
         suite = unittest.TestSuite([test])
         deselected = pybots_report.remove_deselected(suite, ids)
+        pybots_asked.only_asked(suite)
         collected = suite.countTestCases()
         report = pybots_report.open_report("unittest")
         base: Any = self.resultclass

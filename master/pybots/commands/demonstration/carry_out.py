@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -31,8 +30,8 @@ from pybots.commands.demonstration.stages import Standing, all_carried_out, farm
 from pybots.commands.demonstration.timeline import Timeline, read_durations, save_durations
 from pybots.commands.demonstration.watch import Watch
 from pybots.commands.master_process import running_master
+from pybots.commands.out import write_out
 from pybots.commands.platform_here import platform_here
-from pybots.config.files import write_atomically
 from pybots.config.folder import FarmFolder
 from pybots.config.model import FarmConfiguration
 from pybots.database.engine import Sessions, open_engine
@@ -172,7 +171,7 @@ class Demonstration:
         seconds = time.monotonic() - self._clock
         answer: dict[str, Any] = facts.gather(watch.sessions, since, seconds)
         answer["cost"]["stages"] = timeline.seconds()
-        write_atomically(self.wishes.json_file.absolute(), (json.dumps(answer, indent=1) + "\n").encode())
+        write_out(self.wishes.json_file, answer)
 
     def serve(self) -> None:
         """Go on until interrupted; raises ChildEndedError when a process of the farm is gone."""

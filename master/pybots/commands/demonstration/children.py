@@ -10,9 +10,10 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from types import MappingProxyType
 
 STOP_SECONDS = 30.0
 TAIL_BYTES = 3000
@@ -25,7 +26,14 @@ class ChildEndedError(Exception):
 class Child:
     """One process under its keeper; its output goes to *log*."""
 
-    def __init__(self, name: str, command: Sequence[str], folder: Path, log: Path) -> None:
+    def __init__(
+        self,
+        name: str,
+        command: Sequence[str],
+        folder: Path,
+        log: Path,
+        environment: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
         self.name = name
         self.log = log
         log.parent.mkdir(parents=True, exist_ok=True)
@@ -44,7 +52,7 @@ class Child:
         os.close(status_read)  # its log says how it ended; the keeper does not mind that nobody reads
         assert self._keeper.stdin is not None
         with suppress(BrokenPipeError), self._keeper.stdin as pipe:
-            pipe.write(json.dumps(_task(command, folder)).encode())
+            pipe.write(json.dumps(_task(command, folder, environment)).encode())
 
     def alive(self) -> bool:
         """Whether it still runs."""
@@ -87,14 +95,14 @@ def stop_all(children: Sequence[Child]) -> None:
         child.stop()
 
 
-def _task(command: Sequence[str], folder: Path) -> dict[str, object]:
+def _task(command: Sequence[str], folder: Path, environment: Mapping[str, str]) -> dict[str, object]:
     # What a worker runs is found beside the Python that runs this.
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
     return {
         "program": command[0],
         "command": list(command),
         "cwd": str(folder),
-        "environment": {**os.environ, "PATH": path, "PYTHONUNBUFFERED": "1"},
+        "environment": {**os.environ, **environment, "PATH": path, "PYTHONUNBUFFERED": "1"},
         "token": "",
         "active": "",
     }

@@ -52,12 +52,16 @@ class Ports:
         return f"http://{HOST}:{self.operators}/"
 
 
-def choose_ports(before: Mapping[str, int]) -> Ports:
-    """The ports of an earlier time where they are free; else the usual ones, else any that are free."""
+def choose_ports(before: Mapping[str, int], *, anywhere: bool = False) -> Ports:
+    """The ports of an earlier time where they are free; else the usual ones, else any that are free.
+
+    With *anywhere* the usual ones are not tried: several farms may start at the same time.
+    """
+    usual = {} if anywhere else PREFERRED
     with ExitStack() as stack:
         numbers = []
         for name in PORT_NAMES:
-            listening = stack.enter_context(_listen((before.get(name, 0), PREFERRED[name], 0)))
+            listening = stack.enter_context(_listen((before.get(name, 0), usual.get(name, 0), 0)))
             numbers.append(listening.getsockname()[1])
     return Ports(*numbers)
 
@@ -101,7 +105,7 @@ def write_farm(
 ) -> None:
     """Write farm.toml and the workers' passwords, for a farm of two workers that follows *git*."""
     for worker in WORKERS:
-        _write_password(folder / "passwords" / worker)
+        write_password(folder / "passwords" / worker)
     text = farm_toml(git=git, branch=branch, variants=variants, platform=platform, ports=ports)
     if not (folder / "farm.toml").is_file() or (folder / "farm.toml").read_text() != text:
         write_atomically(folder / "farm.toml", text.encode())
@@ -148,7 +152,8 @@ def _text(value: object) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
-def _write_password(path: Path) -> None:
+def write_password(path: Path) -> None:
+    """Have a password in the file at *path*; one that is there stays."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     if path.is_file() and path.stat().st_size:
         return

@@ -1,10 +1,11 @@
-"""Talks to the processes of the demonstration's farm: the master, two workers, the site."""
+"""Talks to the processes of a farm on this machine: the master, its workers, the site."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 import httpx
 
@@ -25,11 +26,26 @@ class NotStartedError(Exception):
 
 
 class RunningFarm:
-    """The farm in *farm*'s folder, which listens on *ports*; logs go to the folder *logs*."""
+    """The farm in *farm*'s folder, which listens on *ports*; logs go to the folder *logs*.
 
-    def __init__(self, farm: FarmFolder, logs: Path, *, without_sandbox: bool = False) -> None:
+    *environment* has variables of single workers, by name; *site* says whether the status page is served.
+    """
+
+    def __init__(
+        self,
+        farm: FarmFolder,
+        logs: Path,
+        *,
+        without_sandbox: bool = False,
+        workers: Sequence[str] = WORKERS,
+        environment: Mapping[str, Mapping[str, str]] = MappingProxyType({}),
+        site: bool = True,
+    ) -> None:
         self.farm = farm
         self.logs = logs
+        self.workers = workers
+        self.environment = environment
+        self.site = site
         self._sandbox = ALLOW if without_sandbox else ONLY
         self._children: list[Child] = []
 
@@ -42,11 +58,13 @@ class RunningFarm:
         pybots, folder = own_program("pybots"), str(self.farm.root)
         self._child("master", [pybots, "start", folder, "--foreground"])
         self._until(lambda: self._master_is_ready(ports), "the master")
-        say("the workers and the site start")
-        for worker in WORKERS:
-            self._child(f"worker-{worker}", self._worker_command(worker, ports))
-        self._child("site", [pybots, "site", folder])
-        self._until(lambda: _answers(ports.site_url), "the site")
+        say("the workers and the site start" if self.site else "the workers start")
+        for worker in self.workers:
+            variables = self.environment.get(worker, {})
+            self._child(f"worker-{worker}", self._worker_command(worker, ports), variables)
+        if self.site:
+            self._child("site", [pybots, "site", folder])
+            self._until(lambda: _answers(ports.site_url), "the site")
 
     def _worker_command(self, worker: str, ports: Ports) -> list[str]:
         return [
@@ -55,8 +73,11 @@ class RunningFarm:
             *("--password-file", str(self.farm.root / "passwords" / worker), self._sandbox),
         ]
 
-    def _child(self, name: str, command: Sequence[str]) -> None:
-        self._children.append(Child(name, command, self.farm.root, self.logs / f"{name}.log"))
+    def _child(
+        self, name: str, command: Sequence[str], variables: Mapping[str, str] = MappingProxyType({})
+    ) -> None:
+        log = self.logs / f"{name}.log"
+        self._children.append(Child(name, command, self.farm.root, log, variables))
 
     def _master_is_ready(self, ports: Ports) -> bool:
         process = running_master(self.farm)

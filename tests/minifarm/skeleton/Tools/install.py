@@ -57,6 +57,8 @@ def main(destdir, prefix, pydebug, *extensions):
     if sysconfig.get_path("platstdlib") != sysconfig.get_path("stdlib"):
         shutil.copytree(sysconfig.get_path("platstdlib"), library, ignore=drop, dirs_exist_ok=True)
     shutil.copytree(sysconfig.get_path("include"), os.path.join(root, "include", name))
+    if os.path.isdir("Include"):
+        shutil.copytree("Include", os.path.join(root, "include", name), dirs_exist_ok=True)
     os.makedirs(packages(library))
     binaries = os.path.join(root, "bin")
     os.makedirs(binaries)

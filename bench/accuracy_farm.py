@@ -1,0 +1,328 @@
+"""Judges a generated history as the farm does: the same comparisons and the same decision, over the simulated executor."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from bench.accuracy_history import WORKERS, History
+from bench.accuracy_world import Seen, World
+from pybots.incidents.close import Shown, Tried, ended
+from pybots.results.intervals import Interval, record
+from pybots.results.intervals import Seen as SeenOutcome
+from pybots.results.outcome import BAD, Outcome
+from pybots.runs.status import RunStatus
+from pybots.verdicts.compare import (
+    ALONE_SOME_TESTS,
+    UNJUDGED,
+    difference_of,
+    is_covered,
+    showing,
+    whole_run,
+    whole_showing,
+)
+from pybots.verdicts.evidence import (
+    WHOLE_RUN,
+    Axis,
+    Back,
+    Comparison,
+    Difference,
+    Kind,
+    Showing,
+    Stretch,
+    Trial,
+    WantedTrial,
+)
+from pybots.verdicts.examine import examine
+from pybots.verdicts.history import Seen as SeenAt
+from pybots.verdicts.history import baseline_place, last_telling, seen_at, stretches, with_controls
+from pybots.verdicts.verdict import CLAIMS, Verdict
+
+BETWEEN_TRIALS = 0.004
+"""In heads: some seconds, where a head is an hour."""
+SOME_TESTS = 5
+"""Of a suite that skips everything so many tests are run."""
+BEFORE_THE_SUITE = frozenset({RunStatus.INSTALL_FAILED, RunStatus.COLLECTION_FAILED})
+
+
+@dataclass(frozen=True)
+class Run:
+    """A judged subject run."""
+
+    head: int
+    worker: str
+    seen: Seen
+
+
+@dataclass(frozen=True)
+class Claim:
+    """What a judge told people: since *baseline*, these axes broke these items."""
+
+    head: int
+    baseline: int
+    items: tuple[str, ...]
+    axes: frozenset[Axis]
+
+
+@dataclass
+class Judged:
+    """What a judge said of a history, and what it cost."""
+
+    claims: list[Claim] = field(default_factory=list)
+    executions: int = 0
+    verdicts: list[tuple[int, Verdict]] = field(default_factory=list)
+
+
+@dataclass
+class Member:
+    """An item of an open incident: how it differed, what its trials showed, and what subject runs show since then."""
+
+    difference: Difference
+    tried: Tried
+    since: list[Shown] = field(default_factory=list)
+
+
+@dataclass
+class _Open:
+    head: int
+    baseline: int
+    comparison: Comparison
+    trials: list[Trial] = field(default_factory=list)
+    decided: list[Verdict] = field(default_factory=list)
+
+
+def subject_runs(world: World) -> list[Run | None]:
+    """Return the subject run at each head; None where it could not be judged."""
+    history = world.history
+    found: list[Run | None] = []
+    for head in range(history.heads):
+        contents = {axis: history.content(axis, head) for axis in Axis}
+        seen = world.run(contents, history.workers[head], float(head))
+        found.append(None if seen.status in UNJUDGED else Run(head, history.workers[head], seen))
+    return found
+
+
+class Past:
+    """What earlier runs showed: intervals of the tests that ever did anything but pass, and how runs ended."""
+
+    def __init__(self, history: History) -> None:
+        self._history = history
+        self.runs: list[Run] = []
+        self.complete: list[Run] = []
+        self._intervals: dict[str, list[Interval]] = {}
+        self.controls: dict[str, list[SeenAt]] = {}
+        """By item, what the trials that put everything back showed in earlier comparisons, at their baselines."""
+        self.broken: dict[str, Member] = {}
+        """What belongs to an open incident is known."""
+        self._tests = sorted(
+            {flake.test for flake in history.flakes}.union(
+                *(one.tests for one in history.breaks), *(one.tests for one in history.troubles)
+            )
+        )
+
+    def take_in(self, run: Run) -> None:
+        """Add a run that came after all others."""
+        self.runs.append(run)
+        for item, member in list(self.broken.items()):
+            member.since.append(Shown(run.head, _shows(run.seen, member.difference)))
+            if ended(member.tried, member.since, may_go=item != WHOLE_RUN):
+                del self.broken[item]
+        if not run.seen.complete:
+            return
+        self.complete.append(run)
+        for test in self._tests:
+            seen = SeenOutcome(run.seen.outcome(test))
+            self._intervals[test] = record(self._intervals.get(test, []), run.head, seen, None)
+
+    @property
+    def places(self) -> list[int]:
+        """The heads of the complete runs."""
+        return [one.head for one in self.complete]
+
+    def differences(self, run: Run) -> list[Difference]:
+        """Return how *run*, which is not in the past yet, differs from it."""
+        before = self.runs[-1].seen if self.runs else None
+        counts = [_counts(seen, self._history.suite_tests) for seen in (before, run.seen)]
+        kind = whole_run(before.status if before else None, run.seen.status, *counts)
+        found = [self._whole(kind)] if kind else []
+        if run.seen.complete:
+            found += [one for one in self._tests_of(run) if not is_covered(kind, one.kind)]
+        return found
+
+    def _whole(self, kind: Kind) -> Difference:
+        seen = [
+            SeenAt(run.head, whole_showing(kind, run.seen.status, _counts(run.seen, self._history.suite_tests)))
+            for run in self.runs
+        ]
+        return Difference(WHOLE_RUN, kind, kind.value, self._stretches(WHOLE_RUN, seen))
+
+    def _stretches(self, item: str, seen: list[SeenAt]) -> tuple[Stretch, ...]:
+        return stretches(with_controls(seen, self.controls.get(item, ())))
+
+    def _tests_of(self, run: Run) -> Iterator[Difference]:
+        places = self.places
+        for test in self._tests:
+            outcome = run.seen.outcome(test)
+            if outcome is Outcome.PASSED:
+                continue
+            history = self._intervals.get(test, [])
+            before = self.complete[-1].seen.outcome(test) if self.complete else None
+            if outcome in BAD and before in {Outcome.SKIPPED, Outcome.ABSENT}:
+                before = last_telling(history, run.head)
+            kind = difference_of(before, outcome, len(places))
+            if kind:
+                signature = run.seen.tests[test][1] if test in run.seen.tests else ""
+                past = self._stretches(test, seen_at(history, places, kind))
+                yield Difference(test, kind, signature, past)
+
+
+def judge(world: World, runs: Sequence[Run | None], alpha: float) -> Judged:
+    """Return what the farm says of a history, and the tests that it executed for that."""
+    judged, past, waiting = Judged(), Past(world.history), list[_Open]()
+    for head, run in enumerate(runs):
+        if run and head >= world.history.past:
+            waiting = [_later(one, run) for one in waiting] + _compared(world.history, past, run)
+        waiting = [one for one in waiting if _examined(one, world, head, alpha, judged, past)]
+        if run:
+            past.take_in(run)
+    return judged
+
+
+def _compared(history: History, past: Past, run: Run) -> list[_Open]:
+    by_baseline: dict[int, list[Difference]] = {}
+    for difference in past.differences(run):
+        if difference.item in past.broken:
+            continue
+        place = baseline_place(difference.history, past.places)
+        if place is not None:
+            by_baseline.setdefault(place, []).append(difference)
+    others = tuple(worker for worker in WORKERS if worker != run.worker)
+    return [
+        _Open(
+            run.head,
+            baseline,
+            Comparison(
+                run.worker,
+                _moved(history, baseline, run.head),
+                tuple(differences),
+                others,
+                more_expected=True,
+                suite_tests=history.suite_tests,
+            ),
+        )
+        for baseline, differences in by_baseline.items()
+    ]
+
+
+def _moved(history: History, baseline: int, head: int) -> frozenset[Axis]:
+    return frozenset(
+        axis for axis in Axis if history.content(axis, baseline) != history.content(axis, head)
+    )
+
+
+def _later(one: _Open, run: Run) -> _Open:
+    differences = tuple(
+        replace(difference, later=(*difference.later, shows))
+        if (shows := _shows(run.seen, difference)) is not Showing.UNKNOWN
+        else difference
+        for difference in one.comparison.differences
+    )
+    one.comparison = replace(one.comparison, differences=differences)
+    return one
+
+
+def _examined(
+    one: _Open, world: World, head: int, alpha: float, judged: Judged, past: Past
+) -> bool:
+    """Examine until nothing more is wanted; say whether it still waits for a later run."""
+    while True:
+        found = examine(one.comparison, one.trials, (), alpha, one.decided)
+        one.decided += found.verdicts
+        judged.verdicts += [(one.head, verdict) for verdict in found.verdicts]
+        judged.claims += _claims(one, found.verdicts)
+        _remember(one, found.verdicts, past)
+        if not found.wants:
+            return found.waits_for_later
+        for wanted in found.wants:
+            time = head + min(0.99, BETWEEN_TRIALS * (1 + len(one.trials)))
+            one.trials.append(_carried_out(one, world, wanted, time, judged))
+
+
+def _remember(one: _Open, verdicts: Sequence[Verdict], past: Past) -> None:
+    known = {difference.item: difference for difference in one.comparison.differences}
+    for verdict in verdicts:
+        shown = [(trial.back, trial.shows.get(verdict.item, Showing.UNKNOWN)) for trial in one.trials]
+        if verdict.cause in CLAIMS:
+            tried = [shows for back, shows in shown if not back]
+            counts = Tried(tried.count(Showing.DIFFERS), tried.count(Showing.AGREES))
+            past.broken[verdict.item] = Member(known[verdict.item], counts)
+        else:
+            controls = [
+                SeenAt(one.baseline, shows)
+                for back, shows in shown
+                if back == one.comparison.moved and shows is not Showing.UNKNOWN
+            ]
+            past.controls.setdefault(verdict.item, []).extend(controls)
+
+
+def _claims(one: _Open, verdicts: Sequence[Verdict]) -> list[Claim]:
+    by_cluster: dict[str, list[Verdict]] = {}
+    for verdict in verdicts:
+        if verdict.cause in CLAIMS:
+            by_cluster.setdefault(verdict.representative or verdict.item, []).append(verdict)
+    return [
+        Claim(
+            one.head,
+            one.baseline,
+            tuple(verdict.item for verdict in cluster),
+            frozenset(axis for verdict in cluster for axis in verdict.axes),
+        )
+        for cluster in by_cluster.values()
+    ]
+
+
+def _carried_out(
+    one: _Open, world: World, wanted: WantedTrial, time: float, judged: Judged
+) -> Trial:
+    worker = wanted.worker or next(name for name in WORKERS if name not in wanted.not_on)
+    contents = contents_of(world.history, one.head, one.baseline, wanted.back)
+    known: Mapping[str, Difference] = {one.item: one for one in one.comparison.differences}
+    alone = names_alone([known[item] for item in wanted.items]) if wanted.alone else None
+    seen = world.run(contents, worker, time, alone)
+    judged.executions += cost(world.history, seen, alone)
+    unjudged = seen.status in UNJUDGED
+    asked = wanted.items if wanted.alone else tuple(known)
+    shows = {item: Showing.UNKNOWN if unjudged else _shows(seen, known[item]) for item in asked}
+    key = f"{one.head}-{one.baseline}-{wanted.serial}"
+    return Trial(key, wanted.back, worker, wanted.alone, shows, judged=not unjudged)
+
+
+def contents_of(history: History, head: int, baseline: int, back: Back) -> dict[Axis, int]:
+    """Return what a trial is made of."""
+    return {axis: history.content(axis, baseline if axis in back else head) for axis in Axis}
+
+
+def names_alone(differences: Sequence[Difference]) -> frozenset[str]:
+    """Return the tests that a trial of *differences* alone runs."""
+    names = {one.item for one in differences} - {WHOLE_RUN}
+    some = [f"t{number:03}" for number in range(SOME_TESTS)]
+    return frozenset(names.union(*(some for one in differences if one.kind in ALONE_SOME_TESTS)))
+
+
+def cost(history: History, seen: Seen, alone: frozenset[str] | None) -> int:
+    """Return how many test executions a trial was; one that runs none counts for one."""
+    if seen.status in UNJUDGED or seen.status in BEFORE_THE_SUITE:
+        return 1
+    return history.suite_tests if alone is None else max(1, len(alone))
+
+
+def _shows(seen: Seen, difference: Difference) -> Showing:
+    if difference.item == WHOLE_RUN:
+        return whole_showing(difference.kind, seen.status, _counts(seen, 1))
+    return showing(difference.kind, seen.outcome(difference.item)) if seen.complete else Showing.UNKNOWN
+
+
+def _counts(seen: Seen | None, suite: int) -> dict[Outcome, int]:
+    if seen is None or not seen.complete:
+        return {}
+    return {Outcome.SKIPPED if seen.all_skipped else Outcome.PASSED: suite}

@@ -1,0 +1,127 @@
+"""Decides what judges' claims were worth, given the truth of a history; and sums that up over many."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields
+from math import exp, lgamma, log, log1p
+
+from bench.accuracy_farm import Claim, Judged
+from bench.accuracy_history import Break, History
+from pybots.verdicts.evidence import WHOLE_RUN, Axis, Difference
+
+
+@dataclass(frozen=True)
+class Score:
+    """Sums over histories."""
+
+    claims: int = 0
+    false: int = 0
+    """Claims of a regression where nothing had broken."""
+    wrong_cause: int = 0
+    """Claims of one that was there, with other axes."""
+    real: int = 0
+    """Breaks that a subject run showed."""
+    found: int = 0
+    """Those of them that a claim named with its axes."""
+    differences: int = 0
+    executions: int = 0
+
+    def __add__(self, other: Score) -> Score:
+        """Return both together."""
+        return Score(*(getattr(self, one.name) + getattr(other, one.name) for one in fields(self)))
+
+
+def score(
+    history: History, judged: Judged, differences: Sequence[tuple[int, int, Difference]]
+) -> Score:
+    """Return what one judge's claims on one history were worth."""
+    real = shown(history, differences)
+    kinds = [_worth(history, claim) for claim in judged.claims]
+    found = {one for worth in kinds for one in worth.found}
+    return Score(
+        len(kinds),
+        sum(not worth.real for worth in kinds),
+        sum(worth.real and not worth.right for worth in kinds),
+        len(real),
+        sum(number in found for number in real),
+        len(differences),
+        judged.executions,
+    )
+
+
+@dataclass(frozen=True)
+class _Worth:
+    real: bool
+    right: bool
+    found: frozenset[int] = frozenset()
+
+
+def _worth(history: History, claim: Claim) -> _Worth:
+    began = [
+        number
+        for number, one in enumerate(history.breaks)
+        if _concerns(one, claim.items) and _began(history, one, claim.baseline, claim.head)
+    ]
+    axes = frozenset(Axis(axis) for number in began for axis in history.breaks[number].axes)
+    named = frozenset(
+        number for number in began if {Axis(axis) for axis in history.breaks[number].axes} <= claim.axes
+    )
+    right = bool(named) and claim.axes <= axes
+    return _Worth(bool(began), right, named if right else frozenset())
+
+
+def shown(history: History, differences: Iterable[tuple[int, int, Difference]]) -> list[int]:
+    """Return the breaks, by their number, that some first-seen difference showed."""
+    seen = list(differences)
+    return [
+        number
+        for number, one in enumerate(history.breaks)
+        if any(
+            _concerns(one, (difference.item,)) and _began(history, one, before, head)
+            for head, before, difference in seen
+        )
+        or (one.rate < 1 and any(_concerns(one, (item.item,)) and head >= one.at for head, _, item in seen))
+    ]
+
+
+def _concerns(one: Break, items: Sequence[str]) -> bool:
+    return any(item in one.tests for item in items) if one.tests else WHOLE_RUN in items
+
+
+def _began(history: History, one: Break, baseline: int, head: int) -> bool:
+    return _active(history, one, head) and not _active(history, one, baseline)
+
+
+def _active(history: History, one: Break, head: int) -> bool:
+    contents = [history.content(Axis(axis), head) for axis in one.axes]
+    return all(one.at <= content and (one.until is None or content < one.until) for content in contents)
+
+
+def upper_bound(bad: int, of: int, confidence: float = 0.95) -> float:
+    """Return Clopper and Pearson's one-sided upper bound of a share of which *bad* were seen in *of*; 1.0 of none."""
+    if of == 0 or bad >= of:
+        return 1.0
+    low, high = bad / of, 1.0
+    for _ in range(60):
+        middle = (low + high) / 2
+        low, high = (middle, high) if _at_most(bad, of, middle) > 1 - confidence else (low, middle)
+    return high
+
+
+def lower_bound(good: int, of: int, confidence: float = 0.95) -> float:
+    """Return the one-sided lower bound of a share."""
+    return 1 - upper_bound(of - good, of, confidence)
+
+
+def _at_most(bad: int, of: int, share: float) -> float:
+    return sum(
+        exp(
+            lgamma(of + 1)
+            - lgamma(count + 1)
+            - lgamma(of - count + 1)
+            + count * log(share)
+            + (of - count) * log1p(-share)
+        )
+        for count in range(bad + 1)
+    )

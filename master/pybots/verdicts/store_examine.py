@@ -1,0 +1,248 @@
+"""Gathers what is known of a comparison, and saves what is decided: verdicts and wants, in the caller's transaction."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from pybots.database.tables import ComparisonRow, RunRow, TestRow, VerdictRow
+from pybots.runs.status import RunStatus
+from pybots.verdicts import store_compare, store_frozen, store_trials
+from pybots.verdicts.budget import share
+from pybots.verdicts.compare import UNJUDGED
+from pybots.verdicts.evidence import WHOLE_RUN, Axis, Comparison, Difference, Kind
+from pybots.verdicts.examine import examine
+from pybots.verdicts.history import Seen, seen_at, stretches
+from pybots.verdicts.store_again import workers_beside
+from pybots.verdicts.store_compare import CLOSED, DUE, RUNS_LOOKED_AT, WAITING
+from pybots.verdicts.store_trials import Item
+from pybots.verdicts.verdict import CLAIMS, Cause, Examination, Verdict
+
+LATER_WITHIN = timedelta(hours=6)
+"""So long after its beginning a comparison still waits for what later subject runs say at no cost."""
+LOOK_AGAIN = timedelta(minutes=1)
+"""After so long a comparison that waits for a later subject run is looked at again: perhaps none comes any more."""
+LATER_RUNS = 200
+_YEAR = timedelta(days=365)
+
+
+def examine_comparison(
+    session: Session,
+    comparison: ComparisonRow,
+    machines: Mapping[str, str],
+    false_a_year: float,
+    now: datetime,
+) -> Examination:
+    """Decide on *comparison* anew, and save what is new; it is then `waiting` or `closed`.
+
+    *machines* says of each worker of the farm which machine it is on.
+    """
+    subject = session.get_one(RunRow, comparison.subject_id)
+    items = items_of(session, comparison.id)
+    runs = store_trials.trials_of(session, comparison.id)
+    known = _comparison(session, comparison, subject, items, machines, now)
+    trials = store_trials.finished(session, runs, items)
+    asked = store_trials.under_way(runs)
+    alpha = share(false_a_year, claims_a_year(session, now))
+    examination = examine(known, trials, asked, alpha, _decided(items))
+    _save_verdicts(session, items, examination.verdicts, now)
+    store_trials.save_wants(session, comparison, subject, examination.wants, items, now)
+    _move_on(comparison, items, examination, bool(asked or examination.wants), now)
+    session.flush()
+    return examination
+
+
+def _move_on(
+    comparison: ComparisonRow, items: Sequence[Item], said: Examination, under_way: bool, now: datetime
+) -> None:
+    """Say what the comparison waits for now; one that neither waits nor ends would be forgotten: an error."""
+    comparison.wait_until = None
+    if all(item.row.decided_at is not None for item in items) and not under_way:
+        comparison.state, comparison.closed_at = CLOSED, now
+        return
+    comparison.state = WAITING
+    if said.waits_for_later:
+        comparison.wait_until = now + LOOK_AGAIN
+    elif not under_way:
+        msg = f"comparison {comparison.id} has neither a verdict for every item nor anything to wait for"
+        raise RuntimeError(msg)
+
+
+def items_of(session: Session, comparison_id: int) -> list[Item]:
+    """Return the items of a comparison, decided or not, in their order."""
+    query = (
+        select(VerdictRow, TestRow.name)
+        .outerjoin(TestRow, TestRow.id == VerdictRow.test_id)
+        .where(VerdictRow.comparison_id == comparison_id)
+        .order_by(VerdictRow.id)
+    )
+    return [
+        Item(WHOLE_RUN if row.test_id is None else name, Kind(row.kind), row)
+        for row, name in session.execute(query)
+    ]
+
+
+def due_comparisons(session: Session, now: datetime, limit: int) -> list[int]:
+    """Return the comparisons that a decision has to look at, at most *limit*."""
+    row = ComparisonRow
+    waited = (row.state == WAITING) & (row.wait_until <= now)
+    query = select(row.id).where((row.state == DUE) | waited).order_by(row.id).limit(limit)
+    return list(session.scalars(query))
+
+
+def look_again(session: Session, subject: RunRow) -> None:
+    """Have those comparisons looked at that wait for what a later subject run says: *subject* is one."""
+    row = ComparisonRow
+    waiting = (
+        select(row)
+        .join(RunRow, RunRow.id == row.subject_id)
+        .where(
+            row.project_id == subject.project_id,
+            row.track_id == subject.track_id,
+            row.state == WAITING,
+            row.wait_until.is_not(None),
+            RunRow.place < subject.place,
+        )
+    )
+    for comparison in session.scalars(waiting):
+        comparison.state = DUE
+
+
+def claims_a_year(session: Session, now: datetime) -> int:
+    """Return how many claims the farm made in the last year, each cluster once."""
+    claims = (
+        select(func.count())
+        .select_from(VerdictRow)
+        .where(
+            VerdictRow.cause.in_([cause.value for cause in CLAIMS]),
+            VerdictRow.decided_at > now - _YEAR,
+            VerdictRow.representative_id.is_(None),
+        )
+    )
+    return session.scalar(claims) or 0
+
+
+def _comparison(
+    session: Session,
+    comparison: ComparisonRow,
+    subject: RunRow,
+    items: Sequence[Item],
+    machines: Mapping[str, str],
+    now: datetime,
+) -> Comparison:
+    return Comparison(
+        worker=subject.worker,
+        moved=frozenset(Axis(word) for word in comparison.moved.split(",") if word),
+        differences=tuple(_differences(session, comparison, subject, items)),
+        others=other_workers(session, subject, machines),
+        more_expected=store_frozen.more_expected(session, subject, comparison.opened_at + LATER_WITHIN, now),
+        suite_tests=max(1, subject.collected),
+        judged=RunStatus(subject.status) not in UNJUDGED,
+    )
+
+
+def _differences(
+    session: Session, comparison: ComparisonRow, subject: RunRow, items: Sequence[Item]
+) -> list[Difference]:
+    looked_at = store_compare.looked_at(len(items))
+    before = store_frozen.places_before(session, subject, looked_at)
+    after = store_frozen.places_after(session, subject, LATER_RUNS)
+    numbers = [item.row.test_id for item in items if item.row.test_id is not None]
+    pasts = store_compare.read_pasts(session, subject, numbers)
+    flaky = _flaky_rates(session, comparison, numbers)
+    found = []
+    for item in items:
+        if item.row.test_id is None:
+            history, later = _whole_past(session, subject, item.kind)
+        else:
+            past = pasts.get(item.row.test_id)
+            intervals = past.intervals if past else []
+            history = seen_at(intervals, before, item.kind)
+            later = seen_at(intervals, after, item.kind)
+        found.append(
+            Difference(
+                item.name,
+                item.kind,
+                item.row.signature,
+                stretches(history),
+                tuple(seen.shows for seen in later),
+                flaky.get(item.row.test_id or 0),
+            )
+        )
+    return found
+
+
+def _whole_past(session: Session, subject: RunRow, kind: Kind) -> tuple[list[Seen], list[Seen]]:
+    before = store_frozen.judged_before(session, subject, RUNS_LOOKED_AT)
+    after = store_frozen.judged_after(session, subject, LATER_RUNS)
+    return store_compare.whole_past(before, kind), store_compare.whole_past(after, kind)
+
+
+def _flaky_rates(session: Session, comparison: ComparisonRow, tests: Sequence[int]) -> dict[int, float]:
+    """Return the rates of those of *tests* that an earlier comparison on the track called flaky; the newest holds."""
+    query = (
+        select(VerdictRow.test_id, VerdictRow.rate)
+        .join(ComparisonRow, ComparisonRow.id == VerdictRow.comparison_id)
+        .where(
+            ComparisonRow.track_id == comparison.track_id,
+            ComparisonRow.project_id == comparison.project_id,
+            ComparisonRow.id < comparison.id,
+            VerdictRow.cause == Cause.FLAKY.value,
+            VerdictRow.test_id.in_(tests),
+        )
+        .order_by(VerdictRow.id)
+    )
+    rates = session.execute(query).all()
+    return {int(test_id): rate for test_id, rate in rates if test_id is not None and rate is not None}
+
+
+def other_workers(session: Session, subject: RunRow, machines: Mapping[str, str]) -> tuple[str, ...]:
+    """Return workers of the same platform that are there now, one of each machine but that of *subject*."""
+    own = machines.get(subject.worker, subject.worker)
+    found: dict[str, str] = {}
+    for name in workers_beside(session, subject.worker):
+        found.setdefault(machines.get(name, name), name)
+    return tuple(name for machine, name in found.items() if machine != own)
+
+
+def _decided(items: Sequence[Item]) -> list[Verdict]:
+    """Return the verdicts that were given before: they stand."""
+    names = {item.row.id: item.name for item in items}
+    return [
+        Verdict(
+            item=item.name,
+            kind=item.kind,
+            cause=Cause(item.row.cause),
+            reason=item.row.reason,
+            axes=tuple(Axis(word) for word in item.row.axes.split(",") if word),
+            chance=item.row.chance,
+            rate=item.row.rate,
+            only_together=item.row.only_together,
+            evidence=tuple(json.loads(item.row.evidence)),
+            representative=names.get(item.row.representative_id or 0),
+        )
+        for item in items
+        if item.row.decided_at is not None
+    ]
+
+
+def _save_verdicts(
+    session: Session, items: Sequence[Item], verdicts: Sequence[Verdict], now: datetime
+) -> None:
+    rows = {item.name: item.row for item in items}
+    for verdict in verdicts:
+        row = rows[verdict.item]
+        if row.decided_at is not None:
+            continue
+        row.decided_at = now
+        row.kind, row.cause = verdict.kind.value, verdict.cause.value
+        row.axes = ",".join(verdict.axes)
+        row.reason, row.chance, row.rate = verdict.reason, verdict.chance, verdict.rate
+        row.only_together = verdict.only_together
+        row.evidence = json.dumps(list(verdict.evidence))
+        if verdict.representative is not None:
+            row.representative_id = rows[verdict.representative].id
