@@ -1,8 +1,8 @@
 """How often the farm is right in whose a regression is, over generated histories with known truth, beside two others.
 
 The histories and the executor are simulated; the comparisons and the decision are the farm's own. Peers: Buildbot's
-"problem" mode (a change from green to red is told, of the newest interpreter), and retrying a difference until it passes,
-at most three times.
+"problem" mode (a change from green to red is told, of the newest interpreter), and retrying a difference until it
+passes, at most three times.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from collections import Counter
 from collections.abc import Iterator
 from multiprocessing import Pool
 from pathlib import Path
-from random import Random
 
 import click
 
@@ -19,7 +18,7 @@ from bench.accuracy_farm import judge, subject_runs
 from bench.accuracy_history import draw, write
 from bench.accuracy_peers import first_seen, problem_mode, retry
 from bench.accuracy_score import Score, lower_bound, score, upper_bound
-from bench.accuracy_world import World
+from bench.accuracy_world import world
 from bench.command import bench
 from bench.figures import Comparison, Findings, Samples, at_least, at_most
 from pybots.verdicts.budget import share
@@ -35,6 +34,7 @@ Scores = dict[tuple[str, str], Score]
 
 @bench("accuracy")
 @click.option("--histories", default=200, show_default=True, help="How many are drawn.")
+@click.option("--first", default=0, show_default=True, help="The number of the first one.")
 @click.option("--seed", default="0", show_default=True, help="What they are drawn from.")
 @click.option("--processes", default=1, show_default=True, help="How many judge at once.")
 @click.option(
@@ -44,9 +44,9 @@ Scores = dict[tuple[str, str], Score]
     help="Write the history of this number to this file as JSON, and judge that alone.",
     metavar="N FILE",
 )
-def main(histories: int, seed: str, processes: int, written: tuple[int, Path] | None) -> Findings:
+def main(histories: int, first: int, seed: str, processes: int, written: tuple[int, Path] | None) -> Findings:
     """Draw histories, have each judged by the farm's decision and by the two peers, and compare with the truth."""
-    seeds = [f"{seed}:{number}" for number in range(histories)]
+    seeds = [f"{seed}:{number}" for number in range(first, first + histories)]
     if written:
         seeds = [f"{seed}:{written[0]}"]
         write(draw(seeds[0]), written[1])
@@ -72,14 +72,11 @@ def _judged(seeds: list[str], processes: int) -> Iterator[tuple[Scores, Counter[
 def judged(seed: str) -> tuple[Scores, Counter[str], list[str]]:
     """Return the scores of all judges on one history, the causes that the farm gave, and what it got wrong."""
     history = draw(seed)
-    runs = subject_runs(World(history, Random(f"{seed} subjects")))
-    ours = judge(World(history, Random(f"{seed} ours")), runs, share(FALSE_A_YEAR, 0))
-    all_judged = (
-        ours,
-        problem_mode(World(history, Random(seed)), runs),
-        retry(World(history, Random(f"{seed} retry")), runs),
-    )
-    differences = first_seen(World(history, Random(seed)), runs)
+    runs = subject_runs(world(history, "subjects"))
+    ours = judge(world(history, "ours"), runs, share(FALSE_A_YEAR, 0))
+    differences = first_seen(history, runs)
+    retried = retry(world(history, "retry"), runs, differences)
+    all_judged = (ours, problem_mode(history, runs), retried)
     scores = {
         (name, history.scenario): score(history, one, differences)
         for name, one in zip(JUDGES, all_judged, strict=True)
@@ -97,14 +94,11 @@ def judged(seed: str) -> tuple[Scores, Counter[str], list[str]]:
 
 def _findings(scores: Scores, causes: Counter[str], wrong: list[str], histories: int) -> Findings:
     totals = {
-        name: sum((one for (judge_, _), one in scores.items() if judge_ == name), Score())
-        for name in JUDGES
+        name: sum((one for (judge_, _), one in scores.items() if judge_ == name), Score()) for name in JUDGES
     }
     ours, retried = totals["the farm"], totals["retry three times"]
     comparisons = tuple(
-        comparison
-        for name in JUDGES[1:]
-        for comparison in _against(name, ours, totals[name])
+        comparison for name in JUDGES[1:] for comparison in _against(name, ours, totals[name])
     )
     cost = Comparison(
         "test executions per first-seen difference",
@@ -112,15 +106,9 @@ def _findings(scores: Scores, causes: Counter[str], wrong: list[str], histories:
         Samples("retry three times", "", (_ratio(retried.executions, retried.differences),)),
         at_most(1.0),
     )
-    figures = [
-        sample
-        for name, total in totals.items()
-        for sample in _figures(name, total)
-    ]
+    figures = [sample for name, total in totals.items() for sample in _figures(name, total)]
     notes = [f"{histories} histories; verdicts of the farm: {dict(sorted(causes.items()))}"]
-    notes += [
-        f"{scenario}: {one}" for (name, scenario), one in sorted(scores.items()) if name == JUDGES[0]
-    ]
+    notes += [f"{scenario}: {one}" for (name, scenario), one in sorted(scores.items()) if name == JUDGES[0]]
     return Findings((*comparisons, cost), tuple(figures), (*notes, *wrong[:60]))
 
 

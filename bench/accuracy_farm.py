@@ -1,4 +1,4 @@
-"""Judges a generated history as the farm does: the same comparisons and the same decision, over the simulated executor."""
+"""Judges a generated history as the farm does: its own comparisons and decisions, over the simulated executor."""
 
 from __future__ import annotations
 
@@ -132,7 +132,9 @@ class Past:
         self.complete.append(run)
         for test in self._tests:
             seen = SeenOutcome(run.seen.outcome(test))
-            self._intervals[test] = record(self._intervals.get(test, []), run.head, seen, None)
+            history = self._intervals.setdefault(test, [])
+            if not history or history[-1].seen != seen:
+                self._intervals[test] = record(history, run.head, seen, None)
 
     @property
     def places(self) -> list[int]:
@@ -151,7 +153,9 @@ class Past:
 
     def _whole(self, kind: Kind) -> Difference:
         seen = [
-            SeenAt(run.head, whole_showing(kind, run.seen.status, _counts(run.seen, self._history.suite_tests)))
+            SeenAt(
+                run.head, whole_showing(kind, run.seen.status, _counts(run.seen, self._history.suite_tests))
+            )
             for run in self.runs
         ]
         return Difference(WHOLE_RUN, kind, kind.value, self._stretches(WHOLE_RUN, seen))
@@ -215,9 +219,7 @@ def _compared(history: History, past: Past, run: Run) -> list[_Open]:
 
 
 def _moved(history: History, baseline: int, head: int) -> frozenset[Axis]:
-    return frozenset(
-        axis for axis in Axis if history.content(axis, baseline) != history.content(axis, head)
-    )
+    return frozenset(axis for axis in Axis if history.content(axis, baseline) != history.content(axis, head))
 
 
 def _later(one: _Open, run: Run) -> _Open:
@@ -231,15 +233,13 @@ def _later(one: _Open, run: Run) -> _Open:
     return one
 
 
-def _examined(
-    one: _Open, world: World, head: int, alpha: float, judged: Judged, past: Past
-) -> bool:
+def _examined(one: _Open, world: World, head: int, alpha: float, judged: Judged, past: Past) -> bool:
     """Examine until nothing more is wanted; say whether it still waits for a later run."""
     while True:
         found = examine(one.comparison, one.trials, (), alpha, one.decided)
         one.decided += found.verdicts
         judged.verdicts += [(one.head, verdict) for verdict in found.verdicts]
-        judged.claims += _claims(one, found.verdicts)
+        judged.claims = _claims(judged.claims, one, found.verdicts)
         _remember(one, found.verdicts, past)
         if not found.wants:
             return found.waits_for_later
@@ -265,25 +265,28 @@ def _remember(one: _Open, verdicts: Sequence[Verdict], past: Past) -> None:
             past.controls.setdefault(verdict.item, []).extend(controls)
 
 
-def _claims(one: _Open, verdicts: Sequence[Verdict]) -> list[Claim]:
-    by_cluster: dict[str, list[Verdict]] = {}
+def _claims(before: Sequence[Claim], one: _Open, verdicts: Sequence[Verdict]) -> list[Claim]:
+    """Return the claims with those of *verdicts*; a member's belongs to that of its representative."""
+    claims = list(before)
     for verdict in verdicts:
-        if verdict.cause in CLAIMS:
-            by_cluster.setdefault(verdict.representative or verdict.item, []).append(verdict)
-    return [
-        Claim(
-            one.head,
-            one.baseline,
-            tuple(verdict.item for verdict in cluster),
-            frozenset(axis for verdict in cluster for axis in verdict.axes),
+        if verdict.cause not in CLAIMS:
+            continue
+        first = verdict.representative or verdict.item
+        claim = Claim(one.head, one.baseline, (verdict.item,), frozenset(verdict.axes))
+        same = (
+            number
+            for number, other in enumerate(claims)
+            if (other.head, other.baseline, other.items[0]) == (one.head, one.baseline, first)
         )
-        for cluster in by_cluster.values()
-    ]
+        number = next(same, None)
+        if number is None:
+            claims.append(claim)
+        else:
+            claims[number] = replace(claims[number], items=(*claims[number].items, verdict.item))
+    return claims
 
 
-def _carried_out(
-    one: _Open, world: World, wanted: WantedTrial, time: float, judged: Judged
-) -> Trial:
+def _carried_out(one: _Open, world: World, wanted: WantedTrial, time: float, judged: Judged) -> Trial:
     worker = wanted.worker or next(name for name in WORKERS if name not in wanted.not_on)
     contents = contents_of(world.history, one.head, one.baseline, wanted.back)
     known: Mapping[str, Difference] = {one.item: one for one in one.comparison.differences}

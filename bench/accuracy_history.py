@@ -120,7 +120,7 @@ def _tuple(value: Any) -> Any:
 
 def draw(seed: str) -> History:
     """Return the history that *seed* stands for."""
-    random = Random(seed)
+    random = Random(seed)  # noqa: S311  (nothing here is secret)
     scenario = random.choices(list(SCENARIOS), list(SCENARIOS.values()))[0]
     past = 0 if random.random() < 0.1 else random.randint(20, 80)
     heads = past + random.randint(80, 120)
@@ -145,11 +145,7 @@ def _changes(
     random: Random, heads: int, share: float, breaks: tuple[Break, ...], axis: Axis
 ) -> tuple[int, ...]:
     forced = {
-        head
-        for one in breaks
-        if axis.value in one.axes
-        for head in (one.at, one.until)
-        if head is not None
+        head for one in breaks if axis.value in one.axes for head in (one.at, one.until) if head is not None
     }
     return (0, *(head for head in range(1, heads) if head in forced or random.random() < share))
 
@@ -175,9 +171,7 @@ def _breaks(random: Random, scenario: str, past: int, heads: int, suite: int) ->
             return ()
 
 
-def _break(
-    random: Random, axes: tuple[Axis, ...], at: int, suite: int, *, lasting: bool = False
-) -> Break:
+def _break(random: Random, axes: tuple[Axis, ...], at: int, suite: int, *, lasting: bool = False) -> Break:
     whole = random.random() < 0.15
     hit = min(suite // 3, 1 + int(random.expovariate(1 / 3)))
     return Break(
@@ -200,9 +194,9 @@ def _flakes(random: Random, heads: int, suite: int) -> tuple[Flake, ...]:
     shared = _windows(random, heads)
     found = []
     for test in random.sample(_names(suite), max(1, suite // 20)):
-        mode = random.choices(
-            ("independent", "order", "load", "worker", "correlated"), (50, 10, 15, 10, 15)
-        )[0]
+        mode = random.choices(("independent", "order", "load", "worker", "correlated"), (50, 10, 15, 10, 15))[
+            0
+        ]
         rate = 0.005 * 120 ** random.random()  # from one in two hundred to three in five
         windows = shared if mode == "correlated" else _windows(random, heads) if mode == "load" else ()
         if mode == "correlated":

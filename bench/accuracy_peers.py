@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import groupby
 
 from bench.accuracy_farm import BETWEEN_TRIALS, Claim, Judged, Past, Run, contents_of, cost, names_alone
+from bench.accuracy_history import History
 from bench.accuracy_world import World
 from pybots.results.outcome import Outcome
 from pybots.runs.status import RunStatus
@@ -15,13 +17,13 @@ RETRIES = 3
 _NEWEST = frozenset({Axis.INTERPRETER})
 
 
-def problem_mode(world: World, runs: Sequence[Run | None]) -> Judged:
+def problem_mode(history: History, runs: Sequence[Run | None]) -> Judged:
     """Return what is told where every change from green to red is told, of the newest interpreter."""
     judged, before = Judged(), None
     for run in runs:
         if run is None:
             continue
-        if before and _green(before) and not _green(run) and run.head >= world.history.past:
+        if before and _green(before) and not _green(run) and run.head >= history.past:
             tests = tuple(run.seen.tests) if run.seen.complete else (WHOLE_RUN,)
             judged.claims.append(Claim(run.head, before.head, tests, _NEWEST))
         before = run
@@ -32,18 +34,16 @@ def _green(run: Run) -> bool:
     return run.seen.status is RunStatus.PASSED
 
 
-def retry(world: World, runs: Sequence[Run | None]) -> Judged:
-    """Return what is told where a difference is retried until it passes, three times at most, and told if it never does."""
-    judged, past = Judged(), Past(world.history)
-    for run in runs:
-        if run is None:
-            continue
-        new = past.differences(run) if run.head >= world.history.past else []
-        again = [one for one in new if _still_there(world, run, one, judged)]
-        before = past.complete[-1].head if past.complete else 0
+def retry(
+    world: World, runs: Sequence[Run | None], differences: Sequence[tuple[int, int, Difference]]
+) -> Judged:
+    """Return what is told where a difference is retried three times, until it passes, and told if it never does."""
+    judged = Judged()
+    for (head, before), new in groupby(differences, key=lambda one: one[:2]):
+        run = runs[head]
+        again = [one for *_, one in new if run and _still_there(world, run, one, judged)]
         for group in _by_signature(again):
-            judged.claims.append(Claim(run.head, before, tuple(one.item for one in group), _NEWEST))
-        past.take_in(run)
+            judged.claims.append(Claim(head, before, tuple(one.item for one in group), _NEWEST))
     return judged
 
 
@@ -71,14 +71,14 @@ def _still_there(world: World, run: Run, difference: Difference, judged: Judged)
     return True
 
 
-def first_seen(world: World, runs: Sequence[Run | None]) -> list[tuple[int, int, Difference]]:
+def first_seen(history: History, runs: Sequence[Run | None]) -> list[tuple[int, int, Difference]]:
     """Return every first-seen difference, with its head and that of the complete run before it."""
-    found, past = [], Past(world.history)
+    found, past = [], Past(history)
     for run in runs:
         if run is None:
             continue
         before = past.complete[-1].head if past.complete else 0
-        if run.head >= world.history.past:
+        if run.head >= history.past:
             found += [(run.head, before, one) for one in past.differences(run)]
         past.take_in(run)
     return found

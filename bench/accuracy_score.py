@@ -32,9 +32,7 @@ class Score:
         return Score(*(getattr(self, one.name) + getattr(other, one.name) for one in fields(self)))
 
 
-def score(
-    history: History, judged: Judged, differences: Sequence[tuple[int, int, Difference]]
-) -> Score:
+def score(history: History, judged: Judged, differences: Sequence[tuple[int, int, Difference]]) -> Score:
     """Return what one judge's claims on one history were worth."""
     real = shown(history, differences)
     kinds = [_worth(history, claim) for claim in judged.claims]
@@ -72,17 +70,22 @@ def _worth(history: History, claim: Claim) -> _Worth:
 
 
 def shown(history: History, differences: Iterable[tuple[int, int, Difference]]) -> list[int]:
-    """Return the breaks, by their number, that some first-seen difference showed."""
+    """Return the breaks, by their number, that some first-seen difference showed.
+
+    Where two of them hit one test at once, in different ways, one may hide the other: that shows nothing.
+    """
     seen = list(differences)
     return [
         number
         for number, one in enumerate(history.breaks)
-        if any(
-            _concerns(one, (difference.item,)) and _began(history, one, before, head)
-            for head, before, difference in seen
-        )
-        or (one.rate < 1 and any(_concerns(one, (item.item,)) and head >= one.at for head, _, item in seen))
+        if any(_shows(history, one, *difference) for difference in seen)
     ]
+
+
+def _shows(history: History, one: Break, head: int, before: int, difference: Difference) -> bool:
+    if difference.kind.value != one.kind or not _concerns(one, (difference.item,)):
+        return False
+    return _began(history, one, before, head) or (one.rate < 1 and _active(history, one, head))
 
 
 def _concerns(one: Break, items: Sequence[str]) -> bool:

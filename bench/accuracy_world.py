@@ -77,16 +77,16 @@ class World:
             for axis in one.axes
         )
 
-    def _suite(
-        self, active: Iterable[Break], worker: str, time: float, alone: frozenset[str] | None
-    ) -> Seen:
+    def _suite(self, active: Iterable[Break], worker: str, time: float, alone: frozenset[str] | None) -> Seen:
         found: dict[str, tuple[Outcome, str]] = {}
         for flake in self.history.flakes:
-            if (alone is None or flake.test in alone) and self._flakes(flake, worker, time, alone is not None):
+            if (alone is None or flake.test in alone) and self._flakes(
+                flake, worker, time, alone is not None
+            ):
                 found[flake.test] = (Outcome.FAILED, flake.signature)
         for trouble in self.history.troubles:
             if trouble.worker in {"", worker} and trouble.at <= time < trouble.until:
-                found |= {test: (Outcome.FAILED, "trouble") for test in trouble.tests}
+                found |= dict.fromkeys(trouble.tests, (Outcome.FAILED, "trouble"))
         for one in active:
             for test in one.tests:
                 if one.rate >= 1 or self.random.random() < one.rate:
@@ -112,3 +112,8 @@ class World:
             case _:
                 rate = flake.rate
         return self.random.random() < rate
+
+
+def world(history: History, draws: str) -> World:
+    """Return *history* with chance of its own; the same for the same *draws*."""
+    return World(history, Random(f"{history.seed} {draws}"))  # noqa: S311  (nothing here is secret)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
+import zstandard
 from sqlalchemy.orm import Session
 
 from pybots.database.engine import Sessions, open_engine
@@ -83,6 +84,7 @@ class World:
         kind: str = "failed",
         cause: str = "interpreter",
         tried: tuple[int, int] = (5, 0),
+        comparison: int | None = None,
         **values: Any,
     ) -> int:
         """What a comparison came to; *tried*: how often the subject's trials failed and passed. Its number."""
@@ -90,7 +92,8 @@ class World:
         with self.sessions.writing() as session:
             run = session.query(RunRow).filter_by(key=subject).one()
             before = session.query(RunRow).filter_by(key=baseline).one() if baseline else None
-            comparison = ComparisonRow(
+            known = session.get(ComparisonRow, comparison) if comparison else None
+            made = known or ComparisonRow(
                 subject_id=run.id,
                 baseline_id=before.id if before else None,
                 baseline_interpreter_id=before.interpreter_id if before else None,
@@ -100,11 +103,11 @@ class World:
                 moved="interpreter",
                 opened_at=now,
             )
-            session.add(comparison)
+            session.add(made)
             session.flush()
             for item, said in items.items():
                 row = _verdict(session, run, item, said)
-                row.comparison_id, row.kind, row.cause, row.decided_at = comparison.id, kind, cause, now
+                row.comparison_id, row.kind, row.cause, row.decided_at = made.id, kind, cause, now
                 row.axes = cause if cause in {"interpreter", "project", "dependency"} else ""
                 row.reason, row.chance = "it fails, and the control passes.", 1e-5
                 row.evidence = json.dumps(self._trials(session, run, row.test_id, kind, tried))
@@ -112,8 +115,8 @@ class World:
                     setattr(row, name, value)
                 session.add(row)
             session.flush()
-            apply_verdicts(session, comparison, now)
-            return comparison.id
+            apply_verdicts(session, made, now)
+            return made.id
 
     def breaks(
         self, position: int, good: int, *tests: str, said: Failure = GONE_WRONG, **values: Any
@@ -189,7 +192,8 @@ def _verdict(session: Session, run: RunRow, item: str, said: Failure | str) -> V
 def _received(key: str, outcomes: Mapping[str, Outcome | Failure] | str) -> ReceivedRun:
     if isinstance(outcomes, str):
         result = RunResult(key=key, ending=_BY_STATUS[outcomes], phases=[], seconds=1)
-        return ReceivedRun(result=result, report=Report(), log=b"", worker="w-1")
+        log = zstandard.compress(b"gcc -c a.c\na.c:1:2: error: expected ';' before 'x'\n")
+        return ReceivedRun(result=result, report=Report(), log=log, worker="w-1")
     results = {
         name: TestResult(name, Outcome.FAILED, 0.1, said)
         if isinstance(said, Failure)

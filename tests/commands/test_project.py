@@ -82,6 +82,37 @@ def test_check_names_what_is_wrong_in_each_file(recipe: Path, tmp_path: Path) ->
     assert [problem["line"] for problem in found["files"][str(bad)]] == [8, 10]
 
 
+EXPECTED = """
+[[expected_failure]]
+tests = ["test_tiny.Tests.test_good"]
+reason = "It waits for a release."
+expires = {day}
+"""
+
+
+def test_check_says_when_an_expected_failure_has_expired(recipe: Path) -> None:
+    recipe.write_text(RECIPE + EXPECTED.format(day="2020-01-01"))
+    result = run("check", recipe)
+    assert (result.exit_code, result.output.splitlines()) == (
+        0,
+        [
+            f"{recipe}: nothing is wrong",
+            f"{recipe}: test_tiny.Tests.test_good was expected to fail until 2020-01-01: It waits for a release.",
+        ],
+    )
+    assert json.loads(run("check", recipe, "--json").output)["notes"][str(recipe)]
+    recipe.write_text(RECIPE + EXPECTED.format(day="9999-01-01"))
+    assert run("check", recipe).output == f"{recipe}: nothing is wrong\n"
+
+
+@pytest.mark.parametrize("day", ['"2026-12-31"', "20261231", "2026-12-31T10:00:00Z"])
+def test_a_day_is_a_day(recipe: Path, day: str) -> None:
+    recipe.write_text(RECIPE + EXPECTED.format(day=day))
+    result = run("check", recipe)
+    assert result.exit_code == 1
+    assert "a date like 2026-12-31, without quotes" in result.output
+
+
 def test_list_of_a_farm_and_of_a_folder(recipe: Path, tmp_path: Path) -> None:
     farm = tmp_path / "farm"
     make_farm(farm, Choices(git="https://example.org/x.git"))

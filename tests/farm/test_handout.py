@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 import subprocess
 import sys
@@ -49,6 +50,7 @@ def served(tmp_path: Path) -> Iterator[tuple[Path, str]]:
     (tmp_path / "store" / "manifests" / f"{'a' * 64}.json.zst").write_bytes(b"manifest")
     (tmp_path / "sources" / "abc.archive").write_bytes(b"archive")
     (tmp_path / "packages" / "thing-1.0-py3-none-any.whl").write_bytes(b"wheel")
+    (tmp_path / "packages" / "thing-1.0.tar.gz").write_bytes(gzip.compress(b"sdist"))
     folders = [str(tmp_path / name) for name in ("store", "sources", "packages", "trunk.git")]
     with subprocess.Popen(
         [sys.executable, "-c", SERVER, *folders], stdout=subprocess.PIPE, text=True
@@ -73,6 +75,14 @@ def test_artifacts_and_sources_are_served_and_not_listed(served: tuple[Path, str
 def test_packages_are_listed_for_installers(served: tuple[Path, str]) -> None:
     _, base = served
     assert 'href="thing-1.0-py3-none-any.whl"' in httpx.get(f"{base}/packages/").text
+
+
+def test_an_sdist_arrives_as_it_is(served: tuple[Path, str]) -> None:
+    """With a header that says gzip, whoever asks would unpack it on the way."""
+    _, base = served
+    answer = httpx.get(f"{base}/packages/thing-1.0.tar.gz")
+    assert "content-encoding" not in answer.headers
+    assert gzip.decompress(answer.content) == b"sdist"
 
 
 def test_any_commit_is_fetched_by_name_and_nothing_is_pushed(served: tuple[Path, str]) -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from incident_world import GONE_WRONG, WHOLE, World
+from pybots.incidents.read_artifacts import artifacts_of_open
 from pybots.results.outcome import Failure, Outcome
 
 P, S = Outcome.PASSED, Outcome.SKIPPED
@@ -81,7 +82,7 @@ def test_extensions_that_no_longer_build_are_one_incident() -> None:
     found = world.one()
     assert found.members == ("numpy", "pandas", "lxml")
     assert found.tests == ()
-    assert found.title == "numpy, pandas, lxml: cannot be installed"
+    assert found.title == "numpy, pandas, lxml: cannot be installed: error: expected ';' before 'x'"
 
 
 def test_without_lines_that_tell_each_project_is_for_itself() -> None:
@@ -216,3 +217,36 @@ def test_a_claim_whose_control_ran_elsewhere_stays_a_suspicion() -> None:
     world = World()
     world.breaks(11, 10, "test_a", evidence="[]")
     assert world.one().state == "suspected"
+
+
+def test_what_says_a_hundred_things_is_not_a_hundred_incidents() -> None:
+    world = World()
+    tests = [f"test_{number}" for number in range(40)]
+    said = {test: Failure("AssertionError", f"{test} != 0", "") for test in tests}
+    for variant in ("default", "debug"):
+        baseline = world.subject(10, dict.fromkeys(tests, P), variant=variant)
+        subject = world.subject(11, said, variant=variant)
+        world.verdicts(subject, baseline, said)
+    found = world.one()
+    assert (len(found.items), found.state) == (80, "attributed")
+    assert found.title.startswith("attrs: 40 tests fail")
+
+
+def test_nor_where_they_are_decided_one_after_the_other() -> None:
+    world = World()
+    tests = [f"test_{number}" for number in range(20)]
+    said = {test: Failure("AssertionError", f"{test} != 0", "") for test in tests}
+    baseline = world.subject(10, dict.fromkeys(tests, P))
+    subject = world.subject(11, said)
+    first = world.verdicts(subject, baseline, {})
+    for test in tests:
+        world.verdicts(subject, baseline, {test: said[test]}, comparison=first)
+    assert len(world.incidents()) == 11
+
+
+def test_the_store_keeps_what_an_open_incident_rests_on() -> None:
+    world = World()
+    world.breaks(11, 10, "test_a")
+    assert sorted(artifacts_of_open(world.sessions)) == [f"{1_000_010:064x}", f"{1_000_011:064x}"]
+    world.passes(18, "test_a")
+    assert list(artifacts_of_open(world.sessions)) == []

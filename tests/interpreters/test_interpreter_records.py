@@ -10,9 +10,9 @@ from sqlalchemy import select
 
 from pybots.commits.select import Selection
 from pybots.database.engine import Sessions
-from pybots.database.tables import Branch, BranchCommit, Commit, InterpreterRow
+from pybots.database.tables import Branch, BranchCommit, Commit, InterpreterRow, InterpreterTrial
 from pybots.interpreters import records, store_wants
-from pybots.interpreters.plan import TrackName, interpreter_key, tracks
+from pybots.interpreters.plan import TrackName, interpreter_key, tracks, trial_key
 from pybots_worker.contract import Artifact, InterpreterResult, InterpreterStatus
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -188,6 +188,48 @@ def test_what_failed_for_the_farms_own_reasons_is_wanted_again_while_attempts_re
                 len(records.in_state(session, ["wanted"], [TRACK.platform], NOW + wait, 9)) for wait in PAUSES
             ]
             assert due == [0, int(expected)]
+
+
+def test_what_is_built_again_is_not_superseded(sessions: Sessions) -> None:
+    """Runs, trials and incidents rest on it."""
+    history(sessions, BUILD, BUILD, BUILD)
+    with sessions.writing() as session:
+        keys = store_wants.want(session, [TRACK], 0, NOW)
+        records.claim(session, keys[0], "one", 1, NOW, NOW)
+        records.finish(session, proven(keys[0]), NOW)
+        made = session.scalars(select(InterpreterRow).where(InterpreterRow.key == keys[0])).one()
+        records.want_again(session, made, NOW)
+        assert store_wants.supersede(session, "main", before=2) == 1
+    assert [(row.position, row.state) for row in rows(sessions)] == [(0, "wanted"), (2, "wanted")]
+
+
+def test_a_trial_is_claimed_and_finished_by_its_key(sessions: Sessions) -> None:
+    history(sessions, BUILD)
+    with sessions.writing() as session:
+        (key,) = store_wants.want(session, [TRACK], 0, NOW)
+        records.finish_without_result(session, key, "compile-failed", "no", NOW)
+        made = session.scalars(select(InterpreterRow)).one()
+        assert made.judged == "due"
+        made.judged = "judged"
+        trial = InterpreterTrial(
+            key=trial_key(key, 0), subject_id=made.id, interpreter_id=made.id, role="confirmation",
+            on_worker="one", state="wanted", wanted_at=NOW,
+        )  # fmt: skip
+        session.add(trial)
+        session.flush()
+        (wanted,) = records.in_state(session, ["wanted"], [TRACK.platform], NOW, 9)
+        assert (wanted.key, wanted.commit, wanted.trial, wanted.on_worker) == (trial.key, sha(0), True, "one")
+        records.mark_requested(session, [trial.key])
+        assert records.claim(session, trial.key, "one", 1, NOW, NOW)
+        assert records.release(session, trial.key, 3, NOW)
+        assert records.claim(session, trial.key, "one", 2, NOW, NOW)
+        assert records.finish(session, proven(trial.key), NOW)
+        assert not records.finish(session, proven(trial.key), NOW)
+    with sessions.reading() as session:
+        trial = session.scalars(select(InterpreterTrial)).one()
+        made = session.scalars(select(InterpreterRow)).one()
+    assert (trial.state, trial.status, trial.attempts) == ("finished", "proven", 2)
+    assert (made.status, made.judged, made.artifact_id) == ("compile-failed", "due", None)
 
 
 def test_what_waits_is_superseded_and_what_runs_is_not(sessions: Sessions) -> None:

@@ -161,7 +161,10 @@ def _write_sdist(path: Path, top: str, files: Mapping[str, str]) -> None:
 def _recipe(project: Mapping[str, Any]) -> str:
     variants = json.dumps(project.get("variants", ["default"]))
     text = RECIPE.format(name=json.dumps(project["name"]), plain=project["name"], variants=variants)
-    return text + project.get("recipe", "")
+    if project.get("as_it_is"):
+        # Nothing is installed: the suite runs in the source, in half of the time.
+        text += "[install]\nsteps = []\n"
+    return text
 
 
 def _text(text: str, number: int) -> str:

@@ -70,3 +70,22 @@ def test_a_part_that_crashes_ends_the_run_as_it_ended_itself(folder: Path) -> No
     status, lines = run(folder, 3, CRASHES="e")
     assert status == -signal.SIGSEGV
     assert [line["test"] for line in lines[1:]] == ["a", "d", "b", "e"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "folders"),
+    [
+        (["b.tests.T.test_a", "setUpClass (e.tests.T)", "gone.tests.T.test_a"], ["b", "e"]),
+        (["gone.tests.T.test_a"], []),
+        (["aa.tests.T.test_a", "c"], ["c"]),
+        ([], ["a", "b", "c", "d", "e", "f"]),
+    ],
+)
+def test_only_the_folders_of_asked_tests_are_run(folder: Path, asked: list[str], folders: list[str]) -> None:
+    (folder / "asked.json").write_text(json.dumps(asked))
+    variables = {"PYBOTS_TESTS": str(folder / "asked.json"), "PYBOTS_SELECTED": str(folder / "selected")}
+    status, lines = run(folder, 4, **variables)
+    assert status == 0
+    assert sorted(line["test"] for line in lines[1:-1]) == folders
+    assert "end" in lines[-1]
+    assert (folder / "selected").exists() or not asked, "the parts' own runner says so"

@@ -105,3 +105,14 @@ def test_artifact_that_cannot_be_read(bench: Bench, spoil: Any) -> None:
     stored = StoredInterpreter(digest=digest, url="http://127.0.0.1:1/interpreters")
     result, _ = bench.run(interpreter=stored, limits=Limits(prepare_seconds=60))
     assert (result.ending, result.phases[-1].name) == (Ending.UNFIT, "fetch interpreter"), result.detail
+
+
+def test_quota_that_is_used_up_during_the_suite(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is free is not what this account may use: seen by writing, once something has failed."""
+    write_project(bench.source, "tiny", tests=SAYS_FULL)
+    monkeypatch.setattr("pybots_worker.runs.measured.is_full", lambda folder: folder.name == "ours")
+    result, _ = bench.run()
+    assert result.ending is Ending.UNFIT
+    assert result.detail.startswith("the disk is full: nothing can be written to /")
+    write_project(bench.source, "tiny", tests=PASSES)
+    assert bench.run()[0].ending is Ending.EXITED

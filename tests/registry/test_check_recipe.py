@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,13 @@ def deselect(*tests: str) -> list[dict[str, Any]]:
     return [{"tests": list(tests), "reason": "They need a network."}]
 
 
+def expect(*tests: str) -> list[dict[str, Any]]:
+    day = date(2026, 12, 31)
+    return [{"tests": list(tests), "reason": "They wait for a release.", "expires": day}]
+
+
 GOOD = [
+    recipe(expected_failure=expect("a::b", "a::c")),
     recipe(),
     recipe(test={"command": ["{python}", "-c", "print({}, {1: 2}, '{}'.format(1))", "{report}"]}),
     recipe(test={"command": [*PYTEST, "{deselect}"]}, deselect=deselect("a::b", "a::c")),
@@ -115,6 +122,22 @@ def test_what_makes_sense(good: Recipe) -> None:
             ("deselect", 1, "tests", 1),
             "'a' is deselected twice",
             "leave it out",
+        ),
+        (
+            recipe(expected_failure=expect("a") + expect("b", "a")),
+            ("expected_failure", 1, "tests", 1),
+            "'a' is expected to fail twice",
+            "leave it out",
+        ),
+        (
+            recipe(
+                test={"command": [*PYTEST, "{deselect}"]},
+                deselect=deselect("a"),
+                expected_failure=expect("a"),
+            ),
+            ("expected_failure", 0, "tests", 0),
+            "'a' is deselected",
+            "or in [[deselect]]",
         ),
         (
             recipe(test={"command": [*PYTEST, "{deselect}"]}, deselect=deselect("")),

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from random import Random
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from pybots.verdicts.evidence import (
@@ -25,6 +25,8 @@ from pybots.verdicts.item import ITEM_LIMIT
 from pybots.verdicts.verdict import CLAIMS, Verdict
 
 ALPHA = 1e-4
+# What is found is small already, and shrinking it takes many whole examinations.
+NO_SHRINKING = [Phase.explicit, Phase.reuse, Phase.generate]
 SHOWINGS = st.sampled_from([Showing.AGREES, Showing.DIFFERS])
 STRETCHES = st.lists(st.tuples(SHOWINGS, st.integers(1, 30)), max_size=8)
 KINDS = st.sampled_from([Kind.FAILED, Kind.FAILED, Kind.SKIPPED])
@@ -101,7 +103,7 @@ def carried_to_its_end(chance: Chance) -> tuple[dict[str, Verdict], list[Trial],
         assert len(trials) <= (ITEM_LIMIT + 20) * len(chance.comparison.differences)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None, phases=NO_SHRINKING)
 @given(COMPARISONS, st.integers(0, 10_000), st.booleans())
 def test_it_comes_to_an_end_and_claims_rest_on_a_pair(
     comparison: Comparison, seed: int, reliable: bool
@@ -117,7 +119,7 @@ def test_it_comes_to_an_end_and_claims_rest_on_a_pair(
             assert one_axis_apart(comparison, trials, verdict.item)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None, phases=NO_SHRINKING)
 @given(COMPARISONS, st.integers(0, 10_000), st.randoms(use_true_random=False))
 def test_the_order_in_which_trials_arrive_does_not_matter(
     comparison: Comparison, seed: int, random: Random

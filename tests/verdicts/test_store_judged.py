@@ -404,3 +404,15 @@ def test_many_tests_with_one_fault_cost_no_more_than_one(sessions: Sessions) -> 
     farm.settle()
     assert set(farm.causes().values()) == {"interpreter"}
     assert len(farm.trials()) < 30
+
+
+def test_a_trial_that_nobody_takes_ends_after_a_day(sessions: Sessions) -> None:
+    farm = SimulatedFarm(sessions, lambda at, *_: {"a": F if at > 2 else P})
+    for position in (1, 2, 3):
+        farm.subject(position)
+    farm.judge()
+    farm.judge()
+    farm.now += timedelta(hours=25)
+    farm.judge()
+    assert farm.trials()[0].status == "worker-lost"
+    assert "within a day" in farm.trials()[0].detail

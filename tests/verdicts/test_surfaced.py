@@ -138,7 +138,7 @@ def test_a_bug_that_a_change_brings_to_light_is_said_to_be_both() -> None:
     found = surfaced(own, project="mpmath", top_levels=TOP_LEVELS)
     assert wording(found, "mpmath", Cause.INTERPRETER, own) == (
         "Fails in mpmath itself. "
-        "core.py is mpmath's own bug, brought to light by the interpreter, which refuses it now."
+        "core.py is the project's own code, and its own bug, brought to light by the interpreter, which refuses it now."
     )
 
 

@@ -173,7 +173,7 @@ class _Files(static.File):
 
 class _Packages(static.File):
     # An sdist is a .gz file, and no page that was compressed for the way: installers would unpack it twice.
-    contentEncodings: ClassVar[dict[str, str]] = {}
+    contentEncodings: ClassVar[dict[str, str]] = {}  # type: ignore[misc]
 
 
 def make_site(

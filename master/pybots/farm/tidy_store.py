@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from twisted.internet import defer
@@ -12,6 +13,7 @@ from pybots.commits.rounds import RoundsService
 from pybots.config.model import FarmConfiguration
 from pybots.database import conditions
 from pybots.farm.parts import Parts
+from pybots.incidents.read_artifacts import artifacts_of_open
 from pybots.interpreters.store_tidy import Tidied, Tidying
 
 ROUND_SECONDS = 600.0
@@ -31,7 +33,11 @@ class TidyStore(RoundsService):
         self.parts = parts
         section = configuration.store
         self.tidying = Tidying(
-            parts.sessions, parts.store, int(section.size_limit_gigabytes * 1e9), section.kept_commits
+            parts.sessions,
+            parts.store,
+            int(section.size_limit_gigabytes * 1e9),
+            section.kept_commits,
+            partial(artifacts_of_open, parts.sessions),
         )
         self.begin(ROUND_SECONDS)
         return defer.succeed(None)

@@ -58,6 +58,11 @@ def fault(said: Said) -> str:
     return hashlib.sha256("\0".join([family, scope, what]).encode("utf-8", "replace")).hexdigest()
 
 
+def many(project: str, cause: Cause) -> str:
+    """Return the fault of a change that breaks so many things in *project* that their texts tell nothing apart."""
+    return hashlib.sha256("\0".join(["many", project, cause.value]).encode()).hexdigest()
+
+
 def _message(exception: str, message: str) -> str:
     text = normalised(message[:_MESSAGE_LENGTH])
     return _PLACE_OF_SYNTAX.sub("", text) if exception in _SYNTAX else text

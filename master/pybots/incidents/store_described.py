@@ -16,8 +16,10 @@ from pybots.database.tables import (
 )
 from pybots.incidents.store_sighted import place_of
 from pybots.incidents.title import Shows, title
+from pybots.verdicts.error_lines import error_lines
 from pybots.verdicts.evidence import Kind
-from pybots.verdicts.store_surfaced import failure_of
+from pybots.verdicts.store_said import end_of_log
+from pybots.verdicts.store_surfaced import failures_of
 
 
 def describe(session: Session, incident: IncidentRow) -> None:
@@ -36,14 +38,23 @@ def describe(session: Session, incident: IncidentRow) -> None:
     if verdict is None:
         return
     comparison = session.get_one(ComparisonRow, verdict.comparison_id)
-    failure = failure_of(session, verdict, session.get_one(RunRow, comparison.subject_id))
+    subject = session.get_one(RunRow, comparison.subject_id)
+    failure = failures_of(session, [verdict], subject).get(verdict.id)
     incident.title = title(
         Shows(
             Kind(incident.kind),
             projects,
             tests,
             failure.exception if failure else "",
-            failure.message if failure else "",
+            failure.message if failure else _first_line(session, verdict, subject),
             place_of(verdict),
         )
     )
+
+
+def _first_line(session: Session, verdict: VerdictRow, subject: RunRow) -> str:
+    """Return the first line of the log that tells why the run as a whole went wrong."""
+    if verdict.test_id is not None:
+        return ""
+    lines = error_lines(end_of_log(session, subject.id), Kind(verdict.kind))
+    return lines[0] if lines else ""

@@ -9,6 +9,7 @@ from datetime import datetime
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from pybots.database.bulk import chunks, one_of
 from pybots.database.tables import IncidentMember, IncidentRow, RunRow, TestRow, VerdictRow
 from pybots.incidents.close import End, Ended, ended
 from pybots.incidents.states import OPEN, Event, State
@@ -18,6 +19,7 @@ from pybots.incidents.store_transitions import Because, happened, raise_to
 from pybots.incidents.title import named
 from pybots.runs.status import Role
 
+_NAMED = 3
 _SAID = {Ended.PASSES: "well again", Ended.GONE: "skipped or gone, run after run: let go"}
 
 
@@ -44,17 +46,27 @@ def settle(session: Session, incident: IncidentRow, members: Sequence[IncidentMe
 
 
 def _ends(session: Session, members: Sequence[IncidentMember]) -> dict[int, End | None]:
+    verdicts = _verdicts(session, members)
+    evidence = evidence_of(session, list(verdicts.values()))
     groups: defaultdict[tuple[int | None, int], list[Item]] = defaultdict(list)
     for member in members:
-        verdict = session.get_one(VerdictRow, member.verdict_id)
-        groups[member.project_id, member.track_id].append(Item(member, verdict))
+        groups[member.project_id, member.track_id].append(Item(member, verdicts[member.verdict_id]))
     ends: dict[int, End | None] = {}
     for items in groups.values():
         shown = since(session, items)
         for item in items:
-            tried = evidence_of(session, item.verdict).tried
-            ends[item.member.id] = ended(tried, shown[item.member.id], may_go=item.member.test_id is not None)
+            tried, may_go = evidence[item.verdict.id].tried, item.member.test_id is not None
+            ends[item.member.id] = ended(tried, shown[item.member.id], may_go=may_go)
     return ends
+
+
+def _verdicts(session: Session, members: Sequence[IncidentMember]) -> dict[int | None, VerdictRow]:
+    numbers = {member.verdict_id for member in members}
+    found: dict[int | None, VerdictRow] = {}
+    for chunk in chunks(numbers, 5_000):
+        rows = session.scalars(select(VerdictRow).where(one_of(session, VerdictRow.id, chunk)))
+        found.update({row.id: row for row in rows})
+    return found
 
 
 def _recovered(
@@ -79,28 +91,33 @@ def _recovered(
 
 def _again(session: Session, incident: IncidentRow, broken: Sequence[IncidentMember], now: datetime) -> None:
     """Open *incident* again: a run that came late says that what seemed well was not."""
-    evidence = evidence_of(session, session.get_one(VerdictRow, broken[0].verdict_id))
+    verdict = session.get_one(VerdictRow, broken[0].verdict_id)
+    evidence = evidence_of(session, [verdict])[verdict.id]
     because = Because(f"{named(_names(session, broken))}: not well after all", evidence.keys)
     happened(session, incident, Event.REOPENED, because, now)
     raise_to(session, incident, evidence.good_for, because, now)
 
 
 def _names(session: Session, members: Sequence[IncidentMember]) -> list[str]:
-    found = [session.get(TestRow, member.test_id) if member.test_id else None for member in members]
-    return list(dict.fromkeys(test.name if test else "the run as a whole" for test in found))
+    """Return a few names of *members*' items, each once."""
+    found = [session.get(TestRow, member.test_id) if member.test_id else None for member in members[:_NAMED]]
+    names = [test.name if test else "the run as a whole" for test in found]
+    left = [f"{len(members) - _NAMED} others"] if len(members) > _NAMED else []
+    return [*dict.fromkeys(names), *left]
 
 
 def _runs(session: Session, members: Sequence[IncidentMember]) -> list[str]:
     """Return the keys of the runs from which on *members* are well."""
-    keys = {
+    places = {(member.project_id, member.track_id, member.fixed_place) for member in members}
+    keys = [
         session.scalar(
             select(RunRow.key).where(
-                RunRow.project_id == member.project_id,
-                RunRow.track_id == member.track_id,
+                RunRow.project_id == project,
+                RunRow.track_id == track,
                 RunRow.role == Role.SUBJECT,
-                RunRow.place == member.fixed_place,
+                RunRow.place == place,
             )
         )
-        for member in members
-    }
+        for project, track, place in places
+    ]
     return sorted(key for key in keys if key)

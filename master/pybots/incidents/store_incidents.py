@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from pybots.database.tables import (
@@ -15,7 +16,8 @@ from pybots.database.tables import (
     RunRow,
     VerdictRow,
 )
-from pybots.incidents.join import Belonging, Known, choose, taken_in
+from pybots.incidents.fault import many
+from pybots.incidents.join import Belonging, Known, Sighting, choose, taken_in
 from pybots.incidents.states import Event, State
 from pybots.incidents.store_described import describe
 from pybots.incidents.store_ends import settle
@@ -25,7 +27,23 @@ from pybots.incidents.store_sighted import Sighted, sighted
 from pybots.incidents.store_transitions import Because, happened, raise_to
 from pybots.results.store_run import is_newest
 from pybots.runs.status import Role
-from pybots.verdicts.verdict import CLAIMS
+from pybots.verdicts.verdict import CLAIMS, Cause
+
+MANY = 10
+"""What a comparison finds beyond so many incidents of one cause is one more: the texts tell nothing apart."""
+
+
+@dataclass(slots=True)
+class _Group:
+    """The verdicts of one comparison that have one fault."""
+
+    all: list[Sighted]
+    sighting: Sighting
+    found: tuple[Known, Belonging] | None = None
+
+    @property
+    def first(self) -> Sighted:
+        return self.all[0]
 
 
 def apply_verdicts(session: Session, comparison: ComparisonRow, now: datetime) -> list[int]:
@@ -34,18 +52,57 @@ def apply_verdicts(session: Session, comparison: ComparisonRow, now: datetime) -
     To be called in the transaction in which verdicts are saved (and flushed). A verdict that has its incident already
     is passed over, so that it may be called again.
     """
-    by_fault: dict[tuple[str, str], IncidentRow] = {}
-    for verdict in _new_claims(session, comparison):
-        seen = sighted(session, comparison, verdict)
-        same = (seen.sighting.cause.value, seen.sighting.fault)
-        # All verdicts of a comparison have one range: what the first joins, the others of its fault join too.
-        by_fault[same] = _take_in(session, seen, by_fault.get(same), now)
-    touched = {incident.id: incident for incident in by_fault.values()}
+    verdicts = _new_claims(session, comparison)
+    if not verdicts:
+        return []
+    evidence = evidence_of(session, verdicts)
+    groups = _groups(session, comparison, sighted(session, comparison, verdicts))
+    touched = {}
+    for group in groups:
+        incident = _take_in(session, comparison, group, evidence, now)
+        touched[incident.id] = incident
     for incident in touched.values():
         describe(session, incident)
         # A track that is late may tell of what later runs have shown to be fixed.
         settle(session, incident, _open_members(session, incident), now)
     return list(touched)
+
+
+def _groups(session: Session, comparison: ComparisonRow, seen: Sequence[Sighted]) -> list[_Group]:
+    """All verdicts of a comparison have one range: what the first of a fault joins, the others of it join too."""
+    by_fault: dict[Sighting, _Group] = {}
+    for one in seen:
+        by_fault.setdefault(one.sighting, _Group([], one.sighting)).all.append(one)
+    groups = list(by_fault.values())
+    _find(session, groups)
+    for cause in CLAIMS:
+        new = [group for group in groups if group.found is None and group.sighting.cause is cause]
+        if new and _opened(session, comparison, cause) + len(new) > MANY:
+            merged = _merged(new)
+            _find(session, [merged])
+            groups = [*(group for group in groups if group not in new), merged]
+    return groups
+
+
+def _opened(session: Session, comparison: ComparisonRow, cause: Cause) -> int:
+    """Return how many incidents the comparison's verdicts have so far."""
+    own = select(func.count(VerdictRow.incident_id.distinct())).where(
+        VerdictRow.comparison_id == comparison.id, VerdictRow.cause == cause.value
+    )
+    return session.scalar(own) or 0
+
+
+def _merged(groups: Sequence[_Group]) -> _Group:
+    first = groups[0]
+    sighting = replace(first.sighting, fault=many(first.first.project, first.sighting.cause))
+    return _Group([one for group in groups for one in group.all], sighting)
+
+
+def _find(session: Session, groups: Sequence[_Group]) -> None:
+    sightings = [group.sighting for group in groups]
+    known = known_incidents(session, groups[0].first.branch_id, sightings)
+    for group in groups:
+        group.found = choose(group.sighting, known.get((group.sighting.cause, group.sighting.fault), ()))
 
 
 def after_subject(session: Session, run: RunRow, now: datetime) -> list[int]:
@@ -66,7 +123,7 @@ def after_subject(session: Session, run: RunRow, now: datetime) -> list[int]:
     return changed
 
 
-def _new_claims(session: Session, comparison: ComparisonRow) -> Iterable[VerdictRow]:
+def _new_claims(session: Session, comparison: ComparisonRow) -> Sequence[VerdictRow]:
     """The representative of a cluster comes before the others."""
     return session.scalars(
         select(VerdictRow)
@@ -76,28 +133,42 @@ def _new_claims(session: Session, comparison: ComparisonRow) -> Iterable[Verdict
     ).all()
 
 
-def _take_in(session: Session, seen: Sighted, incident: IncidentRow | None, now: datetime) -> IncidentRow:
-    evidence = evidence_of(session, seen.verdict)
-    because = _because(seen, evidence)
-    if incident is None:
-        found = choose(seen.sighting, known_incidents(session, seen.branch_id, seen.sighting))
-        incident = _join(session, seen, because, *found, now) if found else _open(session, seen, because, now)
-    seen.verdict.incident_id = incident.id
-    _add_member(session, incident, seen)
-    raise_to(session, incident, evidence.good_for, because, now)
+def _take_in(
+    session: Session,
+    comparison: ComparisonRow,
+    group: _Group,
+    evidence: Mapping[int, Evidence],
+    now: datetime,
+) -> IncidentRow:
+    because = _because(group.first, evidence)
+    if group.found is None:
+        incident = _open(session, comparison, group, because, now)
+    else:
+        incident = _join(session, group, because, now)
+    for one in group.all:
+        one.verdict.incident_id = incident.id
+    _add_members(session, comparison, incident, group)
+    strongest = max(group.all, key=lambda one: _ORDER.index(evidence[one.verdict.id].good_for))
+    good_for = evidence[strongest.verdict.id].good_for
+    raise_to(session, incident, good_for, _because(strongest, evidence), now)
     return incident
 
 
-def _open(session: Session, seen: Sighted, because: Because, now: datetime) -> IncidentRow:
-    verdict, sighting = seen.verdict, seen.sighting
+_ORDER = list(State)
+
+
+def _open(
+    session: Session, comparison: ComparisonRow, group: _Group, because: Because, now: datetime
+) -> IncidentRow:
+    verdict, sighting = group.first.verdict, group.sighting
     incident = IncidentRow(
         kind=verdict.kind,
-        project_id=seen.project_id,
-        branch_id=seen.branch_id,
+        project_id=comparison.project_id,
+        branch_id=group.first.branch_id,
         cause=verdict.cause,
         axes=verdict.axes,
         title="",
-        reason=seen.reason,
+        reason=group.first.reason,
         signature=verdict.signature,
         fault=sighting.fault,
         last_good_position=sighting.range.last_good,
@@ -112,49 +183,47 @@ def _open(session: Session, seen: Sighted, because: Because, now: datetime) -> I
     return incident
 
 
-def _join(
-    session: Session, seen: Sighted, because: Because, known: Known, how: Belonging, now: datetime
-) -> IncidentRow:
+def _join(session: Session, group: _Group, because: Because, now: datetime) -> IncidentRow:
+    assert group.found is not None
+    known, how = group.found
     incident = session.get_one(IncidentRow, known.id)
-    save_ranges(incident, taken_in(seen.sighting, known, how))
+    save_ranges(incident, taken_in(group.sighting, known, how))
     if how is Belonging.AGAIN:
         # Its cause may be settled otherwise this time.
-        incident.axes, incident.reason = seen.verdict.axes, seen.reason
+        incident.axes, incident.reason = group.first.verdict.axes, group.first.reason
     event = Event.REOPENED if incident.state == State.FIXED else Event.JOINED
     happened(session, incident, event, because, now)
     return incident
 
 
-def _because(seen: Sighted, evidence: Evidence) -> Because:
-    runs = [seen.subject_key, *([seen.baseline_key] if seen.baseline_key else []), *evidence.keys]
+def _because(seen: Sighted, evidence: Mapping[int, Evidence]) -> Because:
+    keys = evidence[seen.verdict.id].keys
+    runs = [seen.subject_key, *([seen.baseline_key] if seen.baseline_key else []), *keys]
     return Because(f"{seen.what}: {seen.verdict.reason}", runs)
 
 
-def _add_member(session: Session, incident: IncidentRow, seen: Sighted) -> None:
-    """Add the item, unless it is one that shows the incident already."""
-    same = session.scalar(
-        select(IncidentMember.id).where(
-            IncidentMember.incident_id == incident.id,
-            IncidentMember.track_id == seen.track_id,
-            IncidentMember.project_id == seen.project_id,
-            IncidentMember.test_id.is_(None)
-            if seen.verdict.test_id is None
-            else IncidentMember.test_id == seen.verdict.test_id,
-            IncidentMember.fixed_place.is_(None),
-        )
+def _add_members(session: Session, comparison: ComparisonRow, incident: IncidentRow, group: _Group) -> None:
+    """Add the items, but for those that show the incident already on their track."""
+    same = select(IncidentMember.test_id).where(
+        IncidentMember.incident_id == incident.id,
+        IncidentMember.track_id == comparison.track_id,
+        IncidentMember.project_id == comparison.project_id,
+        IncidentMember.fixed_place.is_(None),
     )
-    if same is None:
-        session.add(
-            IncidentMember(
-                incident_id=incident.id,
-                track_id=seen.track_id,
-                project_id=seen.project_id,
-                test_id=seen.verdict.test_id,
-                verdict_id=seen.verdict.id,
-                first_place=seen.place,
-            )
+    there = set(session.scalars(same))
+    session.add_all(
+        IncidentMember(
+            incident_id=incident.id,
+            track_id=comparison.track_id,
+            project_id=comparison.project_id,
+            test_id=one.verdict.test_id,
+            verdict_id=one.verdict.id,
+            first_place=one.place,
         )
-        session.flush()
+        for one in group.all
+        if one.verdict.test_id not in there
+    )
+    session.flush()
 
 
 def _open_members(session: Session, incident: IncidentRow) -> list[IncidentMember]:

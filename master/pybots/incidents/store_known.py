@@ -3,24 +3,35 @@
 from __future__ import annotations
 
 import json
+from collections import defaultdict
+from collections.abc import Iterable
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from pybots.database.bulk import chunks, one_of
 from pybots.database.tables import PLACES_PER_COMMIT, IncidentMember, IncidentRow
 from pybots.incidents.join import Known, Range, Sighting
 from pybots.incidents.states import State
+from pybots.verdicts.verdict import Cause
 
 
-def known_incidents(session: Session, branch_id: int, sighting: Sighting) -> list[Known]:
-    """Return every incident on a branch with the cause and the fault of *sighting*, in whatever state."""
-    rows = session.scalars(
-        select(IncidentRow)
-        .where(IncidentRow.branch_id == branch_id, IncidentRow.fault == sighting.fault)
-        .where(IncidentRow.cause == sighting.cause.value)
-        .order_by(IncidentRow.id)
-    )
-    return [known_of(session, row) for row in rows]
+def known_incidents(
+    session: Session, branch_id: int, sightings: Iterable[Sighting]
+) -> dict[tuple[Cause, str], list[Known]]:
+    """Return every incident on a branch, in whatever state, with the cause and the fault of one of *sightings*."""
+    wanted = {(sighting.cause, sighting.fault) for sighting in sightings}
+    found: defaultdict[tuple[Cause, str], list[Known]] = defaultdict(list)
+    for chunk in chunks(sorted({fault for _, fault in wanted}), 5_000):
+        rows = session.scalars(
+            select(IncidentRow)
+            .where(IncidentRow.branch_id == branch_id, one_of(session, IncidentRow.fault, chunk))
+            .order_by(IncidentRow.id)
+        )
+        for row in rows:
+            if (Cause(row.cause), row.fault) in wanted:
+                found[Cause(row.cause), row.fault].append(known_of(session, row))
+    return dict(found)
 
 
 def save_ranges(incident: IncidentRow, known: Known) -> None:

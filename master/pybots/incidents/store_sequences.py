@@ -21,7 +21,7 @@ from pybots.verdicts.history import seen_at
 LOOKED_AT = 2_000
 """Of what came since a member's first bad run only so many of the newest runs are looked at."""
 
-_COUNTS = {
+COUNTS = {
     Outcome.PASSED: RunRow.passed,
     Outcome.FAILED: RunRow.failed,
     Outcome.ERROR: RunRow.error,
@@ -71,7 +71,7 @@ def _shown(item: Item, runs: Sequence[RunRow], histories: dict[int, list[Interva
 
 def counts(run: RunRow) -> dict[Outcome, int]:
     """Return how many tests of *run* had each outcome."""
-    return {outcome: getattr(run, column.key) for outcome, column in _COUNTS.items()}
+    return {outcome: getattr(run, column.key) for outcome, column in COUNTS.items()}
 
 
 def _runs(session: Session, project_id: int | None, track_id: int, first: int) -> list[RunRow]:
@@ -79,7 +79,7 @@ def _runs(session: Session, project_id: int | None, track_id: int, first: int) -
         select(RunRow)
         .where(RunRow.project_id == project_id, RunRow.track_id == track_id, RunRow.place >= first)
         .where(RunRow.role == Role.SUBJECT, RunRow.state == State.FINISHED)
-        .options(load_only(RunRow.place, RunRow.status, RunRow.complete, *_COUNTS.values()))
+        .options(load_only(RunRow.place, RunRow.status, RunRow.complete, *COUNTS.values()))
         .order_by(RunRow.place.desc())
         .limit(LOOKED_AT)
     )

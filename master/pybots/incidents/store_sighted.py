@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from pybots.database.bulk import chunks, one_of
 from pybots.database.tables import (
     PLACES_PER_COMMIT,
     ComparisonRow,
@@ -22,7 +25,7 @@ from pybots.incidents.join import Range, Sighting
 from pybots.interpreters.records import track_name
 from pybots.results.text import shortened
 from pybots.verdicts.evidence import Kind
-from pybots.verdicts.store_surfaced import failure_of, save_surfaced
+from pybots.verdicts.store_surfaced import failures_of, save_surfaced
 from pybots.verdicts.surfaced import Place, Surfaced, refused_file, wording
 from pybots.verdicts.verdict import Cause
 
@@ -34,45 +37,60 @@ class Sighted:
     """One verdict with a cause, and what an incident keeps of it."""
 
     verdict: VerdictRow
+    failure: FailureRow | None
     sighting: Sighting
     branch_id: int
-    track_id: int
-    project_id: int
+    project: str
     place: int
     what: str
     """The item and its track, for people."""
-    reason: str
-    """Why it is whose it is, and where it surfaced."""
     subject_key: str
     baseline_key: str
 
+    @property
+    def reason(self) -> str:
+        """Why it is whose it is, and where it surfaced."""
+        return _reason(self.verdict, self.project, self.failure)
 
-def sighted(session: Session, comparison: ComparisonRow, verdict: VerdictRow) -> Sighted:
-    """Return what *verdict*, which says whose it is, says of incidents."""
+
+def sighted(session: Session, comparison: ComparisonRow, verdicts: Sequence[VerdictRow]) -> list[Sighted]:
+    """Return what *verdicts* of *comparison*, which say whose it is, say of incidents; and save where they surfaced."""
     subject = session.get_one(RunRow, comparison.subject_id)
     baseline = session.get(RunRow, comparison.baseline_id) if comparison.baseline_id else None
-    project = session.get_one(ProjectRow, comparison.project_id)
-    failure = failure_of(session, verdict, subject)
-    save_surfaced(session, verdict, subject)
-    track = session.get_one(Track, comparison.track_id)
-    test = session.get_one(TestRow, verdict.test_id).name if verdict.test_id else "the run as a whole"
-    name = f"{project.name}, {test}, on {track_name(session, track.id)}"
-    return Sighted(
-        verdict=verdict,
-        sighting=Sighting(
-            Cause(verdict.cause),
-            fault(said(verdict, project.name, failure)),
-            Range(_last_good(session, comparison, baseline), subject.place // PLACES_PER_COMMIT),
-        ),
-        branch_id=track.branch_id,
-        track_id=track.id,
-        project_id=project.id,
-        place=subject.place,
-        what=shortened(name, _WHAT_LENGTH),
-        reason=_reason(verdict, project.name, failure),
-        subject_key=subject.key,
-        baseline_key=baseline.key if baseline else "",
-    )
+    project = session.get_one(ProjectRow, comparison.project_id).name
+    branch_id = session.get_one(Track, comparison.track_id).branch_id
+    track = track_name(session, comparison.track_id)
+    span = Range(_last_good(session, comparison, baseline), subject.place // PLACES_PER_COMMIT)
+    failures = failures_of(session, verdicts, subject)
+    save_surfaced(session, verdicts, failures, subject)
+    names = _names(session, verdicts)
+    found = []
+    for verdict in verdicts:
+        failure = failures.get(verdict.id)
+        test = names.get(verdict.test_id, "the run as a whole")
+        found.append(
+            Sighted(
+                verdict=verdict,
+                failure=failure,
+                sighting=Sighting(Cause(verdict.cause), fault(said(verdict, project, failure)), span),
+                branch_id=branch_id,
+                project=project,
+                place=subject.place,
+                what=shortened(f"{project}, {test}, on {track}", _WHAT_LENGTH),
+                subject_key=subject.key,
+                baseline_key=baseline.key if baseline else "",
+            )
+        )
+    return found
+
+
+def _names(session: Session, verdicts: Sequence[VerdictRow]) -> dict[int | None, str]:
+    numbers = [verdict.test_id for verdict in verdicts if verdict.test_id is not None]
+    found: dict[int | None, str] = {}
+    for chunk in chunks(numbers, 5_000):
+        rows = session.execute(select(TestRow.id, TestRow.name).where(one_of(session, TestRow.id, chunk)))
+        found.update((number, name) for number, name in rows)
+    return found
 
 
 def said(verdict: VerdictRow, project: str, failure: FailureRow | None) -> Said:

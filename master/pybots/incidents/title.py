@@ -25,7 +25,7 @@ _HAPPENS = {
     Kind.COLLECTION_FAILED: "cannot be collected",
     Kind.NO_TESTS: "has no tests any more",
     Kind.INSTALL_FAILED: "cannot be installed",
-    Kind.ENVIRONMENT_FAILED: "cannot be installed: one of its dependencies",
+    Kind.ENVIRONMENT_FAILED: "cannot have its dependencies installed",
     Kind.CRASHED: "crashes the interpreter",
     Kind.TIMED_OUT: "hangs",
     Kind.MEMORY_LIMIT: "takes too much memory",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
@@ -28,7 +28,7 @@ class Arrival:
     artifact: Artifact
     added_bytes: int = 0
     asked: int = 0
-    _manifest: Manifest | None = None
+    _manifest: Manifest | None = field(default=None, repr=False)  # Buildbot logs each step's arguments
 
     def manifest(self) -> Manifest:
         """Return the manifest that the worker uploaded, verified. Raises ArtifactRejected."""

@@ -12,7 +12,7 @@ from pybots.database.tables import ComparisonRow, RunFailureRow, RunRow, TestRow
 from pybots.results.observed import Observed
 from pybots.results.outcome import Outcome
 from pybots.results.store_rows import KEPT_FAILURES, save_failures, save_tests
-from pybots.runs.status import Role, RunStatus
+from pybots.runs.status import Role
 from pybots_worker.contract import RunSpecification
 
 DUE = "due"
@@ -34,7 +34,7 @@ def save_trial(
 ) -> None:
     """Save the outcomes of the tests that the trial *run* was asked for, whatever they are, and all bad ones.
 
-    A test that it was asked for and that it does not name is absent, where the run came to its end, or found none.
+    A test that it was asked for and that it does not name is absent, where the run came to its end.
     """
     asked = _asked(session, run, specification)
     said = {name: tests[name] for name in asked if name in tests}
@@ -45,7 +45,7 @@ def save_trial(
         (run.id, numbers[name], test.seen.outcome.value, failures.get(test.failure_digest))
         for name, test in said.items()
     ]
-    if run.complete or (specification.tests and run.status == RunStatus.NO_TESTS):
+    if run.complete:
         rows += [
             (run.id, number, Outcome.ABSENT.value, None)
             for name, number in asked.items()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import exp
 
 from pybots.verdicts.axes import Fault, breaks, edges, faults, vertices
@@ -28,8 +28,9 @@ RIGHT_AXES = 0.999
 PAIRS_ONE_BY_ONE = 2
 """What is chance mostly shows it in the first pairs; the others are then asked for at once."""
 MOST_AT_ONCE = 8
-MOST_PASSES = 8
-"""A rare failure is given up where it stays away so often from the subject's trials."""
+ENOUGH_TO_SEE = 8
+RAREST = 1 / 6
+"""What fails less often than this in so many of the subject's trials is given up: to prove it would take too many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +44,8 @@ class Manner:
     alpha: float
     limit: int
     """At most so many trials."""
+    patient: bool = True
+    """Whether it may fail now and then; else the first trial in which the subject does not gives it up."""
 
     def read(self, back: Back) -> Counts:
         """Return what was seen where *back* was put back."""
@@ -84,14 +87,20 @@ def assess(manner: Manner) -> Step:
     subject = manner.read(SUBJECT)
     if not subject.runs:
         return Stuck("the subject cannot be run again") if SUBJECT in manner.holes else Ask((SUBJECT,))
-    if not subject.bad and (_nothing_came_and_went(manner.pasts) or subject.runs >= MOST_PASSES):
+    if subject.bad < subject.runs and not manner.patient:
+        return Dismissed()
+    if not subject.bad and _nothing_came_and_went(manner.pasts):
+        return Dismissed()
+    if subject.runs >= ENOUGH_TO_SEE and subject.bad < RAREST * subject.runs:
         return Dismissed()
     log_faults = _weigh(manner)
-    log_of_chance = log_chance(manner.pasts, together(manner.readings.values()))
-    chance = probability(log_of_chance, log_sum(log_faults.values()))
+    trials = together(manner.readings.values())
+    log_of_a_change = log_sum(log_faults.values())
+    chance = probability(log_chance(manner.pasts, trials), log_of_a_change)
     if 1 - chance < NOT_A_CHANGE * max(1.0, _trials(manner) / PATIENCE):
         return Dismissed()
-    return _among(manner, log_faults, chance)
+    wary = probability(log_chance(manner.pasts, trials, wary=True), log_of_a_change)
+    return _among(manner, log_faults, wary)
 
 
 def _among(manner: Manner, log_faults: Mapping[Fault, float], chance: float) -> Step:
@@ -149,8 +158,8 @@ def _would_do(manner: Manner, bad: Back, good: Back, more: int) -> bool:
     readings = dict(manner.readings)
     readings[bad] = manner.read(bad).and_also(Counts(more, more))
     readings[good] = manner.read(good).and_also(Counts(0, more))
-    imagined = Manner(manner.pasts, manner.moved, readings, manner.holes, manner.alpha, manner.limit)
-    log_of_chance = log_chance(manner.pasts, together(readings.values()))
+    imagined = replace(manner, readings=readings)
+    log_of_chance = log_chance(manner.pasts, together(readings.values()), wary=True)
     return probability(log_of_chance, log_sum(_weigh(imagined).values())) <= manner.alpha
 
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pybots.verdicts.axes import ORDER
 from pybots.verdicts.evidence import SUBJECT, WHOLE_RUN, Axis, Back, Difference, Kind
 from pybots.verdicts.history import suspicion
-from pybots.verdicts.item import Item, Next, Request, Requests, Wait, next_of
+from pybots.verdicts.item import Item, Next, Request, Requests, Wait, cannot_go_on, next_of
 from pybots.verdicts.sequential import NONE, Counts
 from pybots.verdicts.verdict import CLAIMS, Cause, Verdict
 from pybots.verdicts.wanted import MOST_TESTS_ALONE
@@ -41,7 +41,7 @@ def _member(member: Item, representative: Item, step: Next, *, wide: bool) -> Ne
     if not isinstance(step, Verdict):
         return Wait() if isinstance(step, Wait) else Requests(())
     checks = _checks(representative, step, wide=wide)
-    if checks is None:
+    if checks is None or cannot_go_on(member):
         return next_of(member)
     if any(_contrary(member, request, differs=differs) for request, differs in checks):
         return next_of(member)
@@ -92,7 +92,7 @@ def _pair(readings: Mapping[Back, Counts], axes: Sequence[Axis], moved: frozense
     ]
     if not pairs:
         return SUBJECT, frozenset(axes[:1])
-    _, bad, good = max(pairs, key=lambda pair: (pair[0], -len(pair[1]), sorted(pair[2])))
+    _, bad, good = max(pairs, key=lambda pair: (pair[0], -len(pair[1]), sorted(pair[1]), sorted(pair[2])))
     return bad, good
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from pybots.verdicts.compare import ALONE_THE_TEST_UNDER_WAY, ALONE_WITHOUT_TESTS
+from pybots.verdicts.compare import ALONE_SOME_TESTS, ALONE_THE_TEST_UNDER_WAY, ALONE_WITHOUT_TESTS
 from pybots.verdicts.evidence import WHOLE_RUN, Axis, Back, Kind
 from pybots_worker.contract import (
     GitSource,
@@ -89,12 +89,17 @@ def pinned(source: Source, revision: str) -> Source:
 
 
 def tests_of(
-    items: Sequence[str], kinds: Collection[Kind], under_way: str, *, alone: bool
+    items: Sequence[str],
+    kinds: Collection[Kind],
+    under_way: str,
+    *,
+    alone: bool,
+    newly_skipped: Sequence[str],
 ) -> list[str] | None:
     """Return which tests a trial of *items* runs: these, none of them, or None for the whole suite.
 
     *kinds* are those of the differences among *items* that the run as a whole shows; *under_way* is the test during
-    which the subject ended, where that is known.
+    which the subject ended, where that is known; *newly_skipped* some of the tests that it skips and that ran before.
     """
     if not alone:
         return None
@@ -104,6 +109,9 @@ def tests_of(
             continue
         if kind in ALONE_THE_TEST_UNDER_WAY and under_way:
             tests.append(under_way)
+            continue
+        if kind in ALONE_SOME_TESTS and newly_skipped:
+            tests.extend(newly_skipped)
             continue
         return None
     return None if len(tests) > MOST_TESTS else list(dict.fromkeys(tests))

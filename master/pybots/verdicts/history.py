@@ -110,7 +110,7 @@ def pasts(difference: Difference) -> tuple[Past, ...]:
     likeliest, cuts = _cuts(tuple(difference.history))
     known = [one for one in difference.later if one is not Showing.UNKNOWN]
     later = Counts(known.count(Showing.DIFFERS), len(known))
-    return tuple(Past(cut.before, cut.since.and_also(later)) for cut in cuts[likeliest:])
+    return tuple(cut._replace(since=cut.since.and_also(later)) for cut in cuts[likeliest:])
 
 
 def suspicion(difference: Difference, *, with_later: bool = True) -> float:
@@ -121,7 +121,8 @@ def suspicion(difference: Difference, *, with_later: bool = True) -> float:
 
 def observed(difference: Difference) -> Counts:
     """Return how often it was bad in all subject runs that are known, this one included."""
-    return together(pasts(difference)[-1])
+    last = pasts(difference)[-1]
+    return last.before.and_also(last.since)
 
 
 @lru_cache(maxsize=4096)
@@ -131,7 +132,11 @@ def _cuts(history: tuple[Stretch, ...]) -> tuple[int, tuple[Past, ...]]:
     sums = list(accumulate(counts, Counts.and_also, initial=NONE))
     whole = sums[-1].and_also(Counts(1, 1))
     cuts = tuple(
-        Past(sums[place], Counts(whole.bad - sums[place].bad, whole.runs - sums[place].runs))
+        Past(
+            sums[place],
+            Counts(whole.bad - sums[place].bad, whole.runs - sums[place].runs),
+            sum(stretch.shows is Showing.DIFFERS for stretch in history[:place]),
+        )
         for place in _places(history)
     )
     weights = [log_change([cut], NONE, NONE, 1.0) for cut in cuts]

@@ -22,7 +22,7 @@ ITEM_LIMIT = ALONE_LIMIT + SUITE_LIMIT + 20
 """Trials that one item may have: alone, in its suite, and in all, those that say nothing included."""
 PASSES_ALONE = 5
 """So often must it pass alone before its suite is run, which costs as many executions as that has tests; ..."""
-WORTH_A_SUITE = 0.4
+WORTH_A_SUITE = 0.6
 """... and, of what was bad before, as probable must a change be."""
 RUNS_AWAITED = 3
 """What passes alone is looked at in so many later subject runs, which cost nothing, before its suite is run again."""
@@ -84,15 +84,16 @@ class Item:
         holes = self.gathered.holes(self.name, alone=alone)
         limit = ALONE_LIMIT if alone else SUITE_LIMIT
         cuts = pasts(self.difference)
-        return Manner(cuts, self.comparison.moved, self.readings(alone=alone), holes, self.alpha, limit)
+        patient = alone or not self.readings(alone=True)
+        readings = self.readings(alone=alone)
+        return Manner(cuts, self.comparison.moved, readings, holes, self.alpha, limit, patient)
 
 
 def next_of(item: Item) -> Next:
     """Return the verdict on an item, or what it needs for one."""
-    if item.gathered.home is None:
-        return item.verdict(Cause.UNDECIDED, say.NO_WORKER)
-    if item.gathered.asked(item.name) >= ITEM_LIMIT:
-        return item.verdict(Cause.UNDECIDED, say.TOO_MANY)
+    why = cannot_go_on(item)
+    if why:
+        return item.verdict(Cause.UNDECIDED, why)
     tried = item.seen(alone=True).runs or item.seen(alone=False).runs
     if not tried and _comes_and_goes(item.difference) and suspicion(item.difference) < WORTH_A_TRIAL:
         return _quiet(item)
@@ -102,6 +103,13 @@ def next_of(item: Item) -> Next:
     if not isinstance(step, Dismissed):
         return _told(item, step, alone=True)
     return _not_shown_alone(item)
+
+
+def cannot_go_on(item: Item) -> str:
+    """Return why no more trials of an item can be asked for; nothing where they can."""
+    if item.gathered.home is None:
+        return say.NO_WORKER
+    return say.TOO_MANY if item.gathered.asked(item.name) >= ITEM_LIMIT else ""
 
 
 def _quiet(item: Item) -> Next:

@@ -86,17 +86,23 @@ class Past(NamedTuple):
     before: Counts
     since: Counts
     """From that run on, the subject and what came after it included."""
+    states: int = 0
+    """So often had it been bad for a while before."""
 
 
-def log_chance(pasts: Iterable[Past], trials: Counts) -> float:
+def log_chance(pasts: Iterable[Past], trials: Counts, *, wary: bool = False) -> float:
     """Return the log weight of chance: *trials*, whatever they put back, all had one rate.
 
-    As ever since the beginning, or in a state that began where one of *pasts* is cut.
+    As ever since the beginning, or in a state that began where one of *pasts* is cut. *wary*: an item that was in such
+    states before comes into one as often again; what is claimed has to hold against that too.
     """
     cuts = list(pasts)
     whole = cuts[0].before.and_also(cuts[0].since).and_also(trials)
-    states = [log_as_ever(cut.before) + log_in_a_state(cut.since.and_also(trials)) for cut in cuts]
-    return log_sum([log_as_ever(whole), log(PASSING_STATE) + log_sum(states)])
+    states = [
+        log(_state(cut, wary=wary)) + log_as_ever(cut.before) + log_in_a_state(cut.since.and_also(trials))
+        for cut in cuts
+    ]
+    return log_sum([log_as_ever(whole), *states])
 
 
 def log_change(pasts: Iterable[Past], broken: Counts, as_before: Counts, prior: float) -> float:
@@ -104,6 +110,10 @@ def log_change(pasts: Iterable[Past], broken: Counts, as_before: Counts, prior: 
     return log(CHANGE * prior) + log_sum(
         log_as_ever(cut.before.and_also(as_before)) + log_broken(cut.since.and_also(broken)) for cut in pasts
     )
+
+
+def _state(cut: Past, *, wary: bool) -> float:
+    return max(PASSING_STATE, cut.states / (1 + cut.before.runs)) if wary else PASSING_STATE
 
 
 def _log_beta_binomial(counts: Counts, rate: tuple[float, float]) -> float:

@@ -3,54 +3,47 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import exists, or_, select
 from sqlalchemy.orm import Session, aliased
 
-from pybots.database.bulk import one_of
 from pybots.database.tables import (
     ComparisonRow,
-    FailureRow,
     InterpreterRow,
     IntervalRow,
     RunRow,
     TestRow,
     VerdictRow,
 )
-from pybots.results.intervals import Interval, Seen
+from pybots.results.intervals import Interval
 from pybots.results.outcome import BAD, Outcome
 from pybots.runs.status import Role, RunStatus, State
-from pybots.verdicts import store_expected, store_frozen
-from pybots.verdicts.compare import difference_of, is_covered, whole_run, whole_showing, why_quiet
+from pybots.verdicts import store_expected, store_frozen, store_known, store_trials
+from pybots.verdicts.compare import difference_of, is_covered, whole_run, why_quiet
 from pybots.verdicts.evidence import WHOLE_RUN, Axis, Kind
 from pybots.verdicts.expected import is_expected
 from pybots.verdicts.freeze import moved_between
-from pybots.verdicts.history import Seen as SeenAt
-from pybots.verdicts.history import baseline_place, last_telling, seen_at, stretches
+from pybots.verdicts.history import baseline_place, last_telling, stretches
+from pybots.verdicts.store_pasts import (
+    RUNS_LOOKED_AT,
+    Looks,
+    TestPast,
+    history_of,
+    looked_at,
+    read_pasts,
+    whole_past,
+)
 from pybots.verdicts.store_said import whole_signature
+from pybots.verdicts.store_trials import OutcomeAt
 
 MOST_DIFFERENCES = 5_000
 """Of one subject; more are not looked at one by one."""
-RUNS_LOOKED_AT = 1_000
-_LOOKS = 400_000
 WAITS_FOR_EARLIER = timedelta(minutes=30)
 DUE, WAITING, CLOSED = "due", "waiting", "closed"
 COMPARED = "compared"
-
-
-@dataclass(slots=True)
-class TestPast:
-    """One test's intervals on a track, in order; the row of the failure in the one that begins last at a place."""
-
-    __test__ = False  # pytest would take it for a test class
-
-    name: str
-    intervals: list[Interval] = field(default_factory=list)
-    failures: dict[int, int | None] = field(default_factory=dict)
-    """Rows of failures by the intervals' first places."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +101,8 @@ def differences(session: Session, run: RunRow) -> list[Found]:
     whole = _whole(session, run)
     kind = whole.kind if whole else None
     items = [found for found in _tests(session, run) if not is_covered(kind, found.kind)]
-    return [*([whole] if whole else []), *items]
+    known = store_known.still_broken(session, run)
+    return [found for found in [*([whole] if whole else []), *items] if found.test_id not in known]
 
 
 def _whole(session: Session, run: RunRow) -> Found | None:
@@ -126,29 +120,17 @@ def _whole(session: Session, run: RunRow) -> Found | None:
     return Found(None, kind, whole_signature(session, run, kind), None, place)
 
 
-def whole_past(runs: Iterable[RunRow], kind: Kind) -> list[SeenAt]:
-    """Return what the ends of *runs* say of a difference of *kind*."""
-    return [
-        SeenAt(run.place, whole_showing(kind, RunStatus(run.status), store_frozen.counts(run)))
-        for run in runs
-    ]
-
-
 def _tests(session: Session, run: RunRow) -> list[Found]:
     changed = _changed(session, run)
     if not changed:
         return []
     pasts = read_pasts(session, run, changed)
     places = store_frozen.places_before(session, run, looked_at(len(changed)))
-    found = {past.name: _test(test_id, past, run, places) for test_id, past in pasts.items()}
+    looks, controls = Looks(places), store_trials.earlier_controls(session, run, changed)
+    found = {past.name: _test(test_id, past, run, looks, controls) for test_id, past in pasts.items()}
     quiet = store_expected.expectations_of(session, run.project_id)
     day = (run.finished_at or run.wanted_at).date()
     return [one for name, one in found.items() if one and not is_expected(quiet, name, one.kind, day)]
-
-
-def looked_at(tests: int) -> int:
-    """Return how many runs of the past are looked at for each of so many tests."""
-    return max(50, min(RUNS_LOOKED_AT, _LOOKS // max(tests, 1)))
 
 
 def _changed(session: Session, run: RunRow) -> list[int]:
@@ -163,42 +145,25 @@ def _changed(session: Session, run: RunRow) -> list[int]:
     return list(session.scalars(query.order_by(IntervalRow.test_id).limit(MOST_DIFFERENCES)))
 
 
-def read_pasts(session: Session, run: RunRow, tests: Iterable[int]) -> dict[int, TestPast]:
-    """Return the histories of *tests* (numbers) on the track of *run*."""
-    row = IntervalRow
-    query = (
-        select(TestRow.name, row.test_id, row.first_place, row.end_place, row.outcome, row.failure_id)
-        .add_columns(FailureRow.signature)
-        .join(TestRow, TestRow.id == row.test_id)
-        .outerjoin(FailureRow, FailureRow.id == row.failure_id)
-        .where(row.track_id == run.track_id, one_of(session, row.test_id, list(tests)))
-        .order_by(row.test_id, row.first_place)
-    )
-    pasts: dict[int, TestPast] = {}
-    for name, test_id, first, end, word, failure_id, signed in session.execute(query):
-        past = pasts.setdefault(test_id, TestPast(name))
-        past.intervals.append(Interval(first, end, Seen(Outcome(word), signed or "")))
-        past.failures[first] = failure_id
-    return pasts
-
-
-def _test(test_id: int, past: TestPast, run: RunRow, places: list[int]) -> Found | None:
+def _test(
+    test_id: int, past: TestPast, run: RunRow, looks: Looks, controls: Mapping[int, Sequence[OutcomeAt]]
+) -> Found | None:
     now = next((one for one in past.intervals if one.first == run.place), None)
     if now is None:
         return None
-    before = _outcome_before(past.intervals, run.place, places)
+    before = _outcome_before(past.intervals, run.place, looks.places)
     after = now.seen.outcome
     if after in BAD and before in {Outcome.SKIPPED, Outcome.ABSENT, None}:
         before = last_telling(past.intervals, run.place)
-    kind = difference_of(before, after, _runs_there(past.intervals, places))
+    kind = difference_of(before, after, _runs_there(past.intervals, looks.places))
     if kind is None or why_quiet(past.name, kind):
         return None
-    history = stretches(seen_at(past.intervals, places, kind))
-    signature = now.seen.signature
-    return Found(test_id, kind, signature, past.failures[now.first], baseline_place(history, places))
+    history = history_of(past.intervals, kind, looks, controls.get(test_id, ()))
+    place = baseline_place(history, looks.places)
+    return Found(test_id, kind, now.seen.signature, past.failures[now.first], place)
 
 
-def _outcome_before(intervals: Iterable[Interval], place: int, places: list[int]) -> Outcome | None:
+def _outcome_before(intervals: Iterable[Interval], place: int, places: Sequence[int]) -> Outcome | None:
     """Return what the test did at the last complete run before *place*."""
     last = places[-1] if places else place - 1
     holding = (one for one in intervals if one.first <= last and (one.end is None or last < one.end))
@@ -206,7 +171,7 @@ def _outcome_before(intervals: Iterable[Interval], place: int, places: list[int]
     return found.seen.outcome if found else None
 
 
-def _runs_there(intervals: Iterable[Interval], places: list[int]) -> int:
+def _runs_there(intervals: Iterable[Interval], places: Sequence[int]) -> int:
     there = [one for one in intervals if one.seen.outcome not in {Outcome.SKIPPED, Outcome.ABSENT}]
     return sum(
         any(one.first <= place and (one.end is None or place < one.end) for one in there)

@@ -9,16 +9,18 @@ from datetime import datetime, timedelta
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from pybots.database.bulk import one_of
 from pybots.database.tables import ComparisonRow, RunRow, TestRow, VerdictRow
 from pybots.runs.status import RunStatus
-from pybots.verdicts import store_compare, store_frozen, store_trials
+from pybots.verdicts import store_frozen, store_trials
 from pybots.verdicts.budget import share
 from pybots.verdicts.compare import UNJUDGED
-from pybots.verdicts.evidence import WHOLE_RUN, Axis, Comparison, Difference, Kind
+from pybots.verdicts.evidence import WHOLE_RUN, Axis, Comparison, Difference, Kind, Stretch
 from pybots.verdicts.examine import examine
-from pybots.verdicts.history import Seen, seen_at, stretches
+from pybots.verdicts.history import Seen, stretches
 from pybots.verdicts.store_again import workers_beside
-from pybots.verdicts.store_compare import CLOSED, DUE, RUNS_LOOKED_AT, WAITING
+from pybots.verdicts.store_compare import CLOSED, DUE, WAITING
+from pybots.verdicts.store_pasts import RUNS_LOOKED_AT, Looks, history_of, looked_at, read_pasts, whole_past
 from pybots.verdicts.store_trials import Item
 from pybots.verdicts.verdict import CLAIMS, Cause, Examination, Verdict
 
@@ -41,33 +43,34 @@ def examine_comparison(
 
     *machines* says of each worker of the farm which machine it is on.
     """
+    runs = store_trials.trials_of(session, comparison.id)
+    if store_trials.under_way(runs):
+        # Most looks end here: nothing more is decided before the last one that was asked for is there.
+        comparison.state, comparison.wait_until = WAITING, None
+        return Examination()
     subject = session.get_one(RunRow, comparison.subject_id)
     items = items_of(session, comparison.id)
-    runs = store_trials.trials_of(session, comparison.id)
     known = _comparison(session, comparison, subject, items, machines, now)
     trials = store_trials.finished(session, runs, items)
-    asked = store_trials.under_way(runs)
     alpha = share(false_a_year, claims_a_year(session, now))
-    examination = examine(known, trials, asked, alpha, _decided(items))
+    examination = examine(known, trials, (), alpha, _decided(items))
     _save_verdicts(session, items, examination.verdicts, now)
     store_trials.save_wants(session, comparison, subject, examination.wants, items, now)
-    _move_on(comparison, items, examination, bool(asked or examination.wants), now)
+    _move_on(comparison, items, examination, now)
     session.flush()
     return examination
 
 
-def _move_on(
-    comparison: ComparisonRow, items: Sequence[Item], said: Examination, under_way: bool, now: datetime
-) -> None:
+def _move_on(comparison: ComparisonRow, items: Sequence[Item], said: Examination, now: datetime) -> None:
     """Say what the comparison waits for now; one that neither waits nor ends would be forgotten: an error."""
     comparison.wait_until = None
-    if all(item.row.decided_at is not None for item in items) and not under_way:
+    if all(item.row.decided_at is not None for item in items) and not said.wants:
         comparison.state, comparison.closed_at = CLOSED, now
         return
     comparison.state = WAITING
     if said.waits_for_later:
         comparison.wait_until = now + LOOK_AGAIN
-    elif not under_way:
+    elif not said.wants:
         msg = f"comparison {comparison.id} has neither a verdict for every item nor anything to wait for"
         raise RuntimeError(msg)
 
@@ -148,11 +151,11 @@ def _comparison(
 def _differences(
     session: Session, comparison: ComparisonRow, subject: RunRow, items: Sequence[Item]
 ) -> list[Difference]:
-    looked_at = store_compare.looked_at(len(items))
-    before = store_frozen.places_before(session, subject, looked_at)
-    after = store_frozen.places_after(session, subject, LATER_RUNS)
+    before = Looks(store_frozen.places_before(session, subject, looked_at(len(items))))
+    after = Looks(store_frozen.places_after(session, subject, LATER_RUNS))
     numbers = [item.row.test_id for item in items if item.row.test_id is not None]
-    pasts = store_compare.read_pasts(session, subject, numbers)
+    pasts = read_pasts(session, subject, numbers)
+    controls = store_trials.earlier_controls(session, subject, numbers, comparison.id)
     flaky = _flaky_rates(session, comparison, numbers)
     found = []
     for item in items:
@@ -161,14 +164,15 @@ def _differences(
         else:
             past = pasts.get(item.row.test_id)
             intervals = past.intervals if past else []
-            history = seen_at(intervals, before, item.kind)
-            later = seen_at(intervals, after, item.kind)
+            told = controls.get(item.row.test_id, ())
+            history = history_of(intervals, item.kind, before, told)
+            later = after.seen(intervals, item.kind)
         found.append(
             Difference(
                 item.name,
                 item.kind,
                 item.row.signature,
-                stretches(history),
+                history,
                 tuple(seen.shows for seen in later),
                 flaky.get(item.row.test_id or 0),
             )
@@ -176,10 +180,10 @@ def _differences(
     return found
 
 
-def _whole_past(session: Session, subject: RunRow, kind: Kind) -> tuple[list[Seen], list[Seen]]:
+def _whole_past(session: Session, subject: RunRow, kind: Kind) -> tuple[tuple[Stretch, ...], list[Seen]]:
     before = store_frozen.judged_before(session, subject, RUNS_LOOKED_AT)
     after = store_frozen.judged_after(session, subject, LATER_RUNS)
-    return store_compare.whole_past(before, kind), store_compare.whole_past(after, kind)
+    return stretches(whole_past(before, kind)), whole_past(after, kind)
 
 
 def _flaky_rates(session: Session, comparison: ComparisonRow, tests: Sequence[int]) -> dict[int, float]:
@@ -192,7 +196,7 @@ def _flaky_rates(session: Session, comparison: ComparisonRow, tests: Sequence[in
             ComparisonRow.project_id == comparison.project_id,
             ComparisonRow.id < comparison.id,
             VerdictRow.cause == Cause.FLAKY.value,
-            VerdictRow.test_id.in_(tests),
+            one_of(session, VerdictRow.test_id, tests),
         )
         .order_by(VerdictRow.id)
     )

@@ -7,15 +7,24 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from pybots.database.tables import ComparisonRow, InterpreterRow, RunFailureRow, RunRow, VerdictRow
+from pybots.database.bulk import one_of
+from pybots.database.tables import (
+    PLACES_PER_COMMIT,
+    ComparisonRow,
+    InterpreterRow,
+    RunFailureRow,
+    RunRow,
+    VerdictRow,
+)
 from pybots.interpreters import records as interpreters
 from pybots.results.outcome import Outcome
 from pybots.runs.status import Role, RunStatus, State
-from pybots.verdicts import store_frozen, store_said
+from pybots.verdicts import store_frozen, store_known, store_said
 from pybots.verdicts.compare import UNJUDGED, showing, whole_showing
 from pybots.verdicts.evidence import (
     CONTROL,
@@ -31,8 +40,17 @@ from pybots.verdicts.freeze import specification_of, tests_of
 from pybots_worker.contract import RunSpecification
 
 _ENDED_IN_A_TEST = frozenset({RunStatus.CRASHED, RunStatus.TIMED_OUT, RunStatus.MEMORY_LIMIT})
+SOME_TESTS = 5
+"""Of a suite that skips everything so many tests are run again."""
 _GONE_FOR_EVER = 2
 """What could not be fetched so often, on trials that put the same back, is not there any more."""
+
+
+class OutcomeAt(NamedTuple):
+    """What one execution of a test did, and at which place its interpreter stands."""
+
+    place: int
+    outcome: Outcome
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +66,31 @@ def trials_of(session: Session, comparison_id: int) -> list[RunRow]:
     """Return every run that the comparison ever asked for, in order."""
     asked = select(RunRow).where(RunRow.comparison_id == comparison_id)
     return list(session.scalars(asked.order_by(RunRow.trial, RunRow.id)))
+
+
+def earlier_controls(
+    session: Session, subject: RunRow, tests: Sequence[int], before: int | None = None
+) -> dict[int, list[OutcomeAt]]:
+    """Return what controls on the track, before *subject*, showed of *tests*, and at which places they stand.
+
+    With *before*, only those that comparisons with a lower number asked for.
+    """
+    trial, failure, own = RunRow, RunFailureRow, InterpreterRow
+    query = (
+        select(failure.test_id, own.position, failure.outcome)
+        .join(trial, trial.id == failure.run_id)
+        .join(own, own.id == trial.interpreter_id)
+        .where(trial.project_id == subject.project_id, trial.track_id == subject.track_id)
+        .where(trial.role == Role.CONTROL, one_of(session, failure.test_id, tests))
+        .where(own.position < subject.place // PLACES_PER_COMMIT)
+        .order_by(trial.id)
+    )
+    if before is not None:
+        query = query.where(trial.comparison_id < before)
+    found: defaultdict[int, list[OutcomeAt]] = defaultdict(list)
+    for test_id, position, word in session.execute(query):
+        found[test_id].append(OutcomeAt(position * PLACES_PER_COMMIT, Outcome(word)))
+    return found
 
 
 def under_way(runs: Iterable[RunRow]) -> list[WantedTrial]:
@@ -169,7 +212,8 @@ def _wanted_run(
     key = f"{subject.key.partition('~')[0]}~trial~{comparison.id}~{want.serial}"
     kinds = [whole[item] for item in want.items if item in whole]
     during = store_said.ended_during(session, subject) if kinds else ""
-    tests = tests_of(want.items, kinds, during, alone=want.alone)
+    skipped = store_known.newly_skipped(session, subject, SOME_TESTS) if kinds else []
+    tests = tests_of(want.items, kinds, during, alone=want.alone, newly_skipped=skipped)
     baseline = None if comparison.baseline_id is None else session.get_one(RunRow, comparison.baseline_id)
     number = comparison.baseline_interpreter_id
     moves = Axis.INTERPRETER in want.back and number is not None

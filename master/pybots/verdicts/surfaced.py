@@ -129,14 +129,12 @@ def wording(where: Surfaced, project: str, cause: Cause, traceback: str = "") ->
     said = f"{fails_in(where, project)}."
     if cause is not Cause.INTERPRETER or not where.refused:
         return said
-    owner = where.name or project
+    owner = where.name or "the project"
+    code = f"{where.refused} is {owner}'s own code"
     _, message = _not_compiled(traceback)
     if _OWN_BUG.search(message):
-        bug = f"{where.refused} is {owner}'s own bug"
-        return f"{said} {bug}, brought to light by the interpreter, which refuses it now."
-    return (
-        f"{said} {where.refused} is {owner}'s own code; a change in the interpreter is why it is refused now."
-    )
+        return f"{said} {code}, and its own bug, brought to light by the interpreter, which refuses it now."
+    return f"{said} {code}; a change in the interpreter is why it is refused now."
 
 
 def _frames(traceback: str) -> list[re.Match[str]]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import shutil
 import time
 from collections.abc import Callable
@@ -12,15 +11,16 @@ from pathlib import Path
 
 from pybots_worker.bounded_log import BoundedLog
 from pybots_worker.contract import LOG_FILE, RESULT_FILE, Ending, Limits, RunResult, RunSpecification
-from pybots_worker.interpreters.folders import remove_tree
 from pybots_worker.processes import Finished, stop_if_alone
 from pybots_worker.runs.environment import create_environment
 from pybots_worker.runs.fetch import Fetched, fetch_source
 from pybots_worker.runs.install import Installed, install
 from pybots_worker.runs.interpreter import provide_interpreter
+from pybots_worker.runs.leave import leave
+from pybots_worker.runs.measured import no_room_in
 from pybots_worker.runs.native_stack import native_stack
 from pybots_worker.runs.phases import Announce, Phases, RunEndedError, one_line
-from pybots_worker.runs.place import WRITABLE, Place
+from pybots_worker.runs.place import Place
 from pybots_worker.runs.placeholders import problems
 from pybots_worker.runs.scratch import place_for_scratch, remove_scratch
 from pybots_worker.runs.selection import was_selected
@@ -86,8 +86,8 @@ def carry_out(
     log.say(f"\n{ending}{': ' + detail if detail else ''}\n")
     result = _result(place, known, ending, detail, time.monotonic() - started)
     stop_if_alone()
-    _leave(place, LOG_FILE, log.compressed())
-    _leave(place, RESULT_FILE, result.model_dump_json(indent=1).encode())
+    leave(place, LOG_FILE, log.compressed())
+    leave(place, RESULT_FILE, result.model_dump_json(indent=1).encode())
     return result
 
 
@@ -155,8 +155,12 @@ def _ending(place: Place, finished: Finished | None) -> tuple[Ending, str]:
     free = finished.free_bytes
     if not finished.met and free is not None and free < FREE_BYTES_DURING:
         return Ending.UNFIT, f"the disk was full during the suite: only {free // 1_000_000} MB were free"
-    if finished.memory_ran_out and not finished.met and not finished.succeeded:
-        return Ending.UNFIT, OUT_OF_MEMORY  # who of the suite was killed for it does not matter
+    if not finished.met and not finished.succeeded:
+        if finished.memory_ran_out:  # who of the suite was killed for it does not matter
+            return Ending.UNFIT, OUT_OF_MEMORY
+        full = no_room_in(place)
+        if full:
+            return Ending.UNFIT, f"the disk is full: nothing can be written to {full}"
     ending, said = _how(finished, limits)
     missing = service_failure(place) if ending is Ending.EXITED else ""
     if missing:
@@ -205,24 +209,3 @@ def _result(place: Place, known: _Known, ending: Ending, detail: str, seconds: f
 
 def _native_stack(place: Place) -> str:
     return native_stack(place.log.contents().decode("utf-8", "replace").replace("\0", "\ufffd"))
-
-
-def _leave(place: Place, name: str, content: bytes) -> None:
-    """Write a file for the master; where the disk is full, what the run needed makes room for it."""
-    try:
-        _write(place.folder / name, content)
-    except OSError as error:
-        if error.errno not in FULL:
-            raise
-        for folder in (*WRITABLE, place.ours.name):
-            remove_tree(place.folder / folder)
-        _write(place.folder / name, content)
-
-
-def _write(path: Path, content: bytes) -> None:
-    temporary = path.with_name(path.name + ".part")
-    with temporary.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)

@@ -36,7 +36,7 @@ def as_measured(place: Place, finished: Finished, explanation: Explanation) -> E
     free = finished.free_bytes
     if free is not None and free < FREE_BYTES_DURING:
         return replace(explanation, trouble=Trouble.DISK)
-    if explanation.trouble is Trouble.DISK and not any(map(is_full, _folders(place))):
+    if explanation.trouble is Trouble.DISK and no_room_in(place) is None:
         return replace(explanation, trouble=Trouble.BUILD if explanation.package else Trouble.OTHER)
     if explanation.trouble is Trouble.NETWORK:
         host = only_this_host(place, explanation.reason)
@@ -44,6 +44,11 @@ def as_measured(place: Place, finished: Finished, explanation: Explanation) -> E
             reason = f"{host} cannot be reached, and everything else can: {explanation.reason}"
             return replace(explanation, trouble=Trouble.RESOLVE, reason=reason)
     return explanation
+
+
+def no_room_in(place: Place) -> Path | None:
+    """The first folder that a run needs in which nothing can be written for want of room."""
+    return next(filter(is_full, _folders(place)), None)
 
 
 def is_full(folder: Path) -> bool:
