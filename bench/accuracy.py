@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from functools import partial
 from multiprocessing import Pool
 from pathlib import Path
 
@@ -36,6 +37,12 @@ Scores = dict[tuple[str, str], Score]
 @click.option("--histories", default=200, show_default=True, help="How many are drawn.")
 @click.option("--first", default=0, show_default=True, help="The number of the first one.")
 @click.option("--seed", default="0", show_default=True, help="What they are drawn from.")
+@click.option(
+    "--claims-a-year",
+    default=1_000,
+    show_default=True,
+    help="What the farm's record is taken to say, among which its budget of false incidents is shared.",
+)
 @click.option("--processes", default=1, show_default=True, help="How many judge at once.")
 @click.option(
     "--write-history",
@@ -44,7 +51,14 @@ Scores = dict[tuple[str, str], Score]
     help="Write the history of this number to this file as JSON, and judge that alone.",
     metavar="N FILE",
 )
-def main(histories: int, first: int, seed: str, processes: int, written: tuple[int, Path] | None) -> Findings:
+def main(
+    histories: int,
+    first: int,
+    seed: str,
+    claims_a_year: int,
+    processes: int,
+    written: tuple[int, Path] | None,
+) -> Findings:
     """Draw histories, have each judged by the farm's decision and by the two peers, and compare with the truth."""
     seeds = [f"{seed}:{number}" for number in range(first, first + histories)]
     if written:
@@ -53,7 +67,8 @@ def main(histories: int, first: int, seed: str, processes: int, written: tuple[i
     scores: Scores = {}
     wrong: list[str] = []
     causes: Counter[str] = Counter()
-    for found, said, notes in _judged(seeds, processes):
+    alpha = share(FALSE_A_YEAR, claims_a_year)
+    for found, said, notes in _judged(seeds, processes, alpha):
         for key, one in found.items():
             scores[key] = scores.get(key, Score()) + one
         causes += said
@@ -61,19 +76,22 @@ def main(histories: int, first: int, seed: str, processes: int, written: tuple[i
     return _findings(scores, causes, wrong, histories if not written else 1)
 
 
-def _judged(seeds: list[str], processes: int) -> Iterator[tuple[Scores, Counter[str], list[str]]]:
+def _judged(
+    seeds: list[str], processes: int, alpha: float
+) -> Iterator[tuple[Scores, Counter[str], list[str]]]:
+    one = partial(judged, alpha=alpha)
     if processes == 1:
-        yield from map(judged, seeds)
+        yield from map(one, seeds)
         return
     with Pool(processes) as pool:
-        yield from pool.imap_unordered(judged, seeds, CHUNK)
+        yield from pool.imap_unordered(one, seeds, CHUNK)
 
 
-def judged(seed: str) -> tuple[Scores, Counter[str], list[str]]:
+def judged(seed: str, alpha: float) -> tuple[Scores, Counter[str], list[str]]:
     """Return the scores of all judges on one history, the causes that the farm gave, and what it got wrong."""
     history = draw(seed)
     runs = subject_runs(world(history, "subjects"))
-    ours = judge(world(history, "ours"), runs, share(FALSE_A_YEAR, 0))
+    ours = judge(world(history, "ours"), runs, alpha)
     differences = first_seen(history, runs)
     retried = retry(world(history, "retry"), runs, differences)
     all_judged = (ours, problem_mode(history, runs), retried)
@@ -83,7 +101,7 @@ def judged(seed: str) -> tuple[Scores, Counter[str], list[str]]:
     }
     mine = scores[JUDGES[0], history.scenario]
     notes = []
-    if mine.false or mine.wrong_cause or mine.found < mine.real:
+    if mine.false or mine.wrong_cause or mine.wrong_time or mine.found < mine.real:
         notes.append(f"{seed} {history.scenario}: {mine}")
     causes = Counter(
         f"{verdict.cause.value}" + (" (incident)" if verdict.cause in CLAIMS else "")
@@ -128,7 +146,7 @@ def _against(name: str, ours: Score, theirs: Score) -> Iterator[Comparison]:
 
 
 def _precision(one: Score) -> float:
-    return _ratio(one.claims - one.false - one.wrong_cause, one.claims)
+    return _ratio(one.claims - one.false - one.wrong_cause - one.wrong_time, one.claims)
 
 
 def _ratio(part: int, whole: int) -> float:
@@ -143,6 +161,7 @@ def _figures(name: str, one: Score) -> Iterator[Samples]:
     yield sample("false incidents", one.false)
     yield sample("upper bound of the share of false incidents (95 %)", upper_bound(one.false, one.claims))
     yield sample("claims with the wrong cause", one.wrong_cause)
+    yield sample("claims of a real one, with a baseline that had it already", one.wrong_time)
     yield sample("real regressions", one.real)
     yield sample("found with the right cause", one.found)
     yield sample("lower bound of that share (95 %)", lower_bound(one.found, one.real))

@@ -20,6 +20,8 @@ class Score:
     """Claims of a regression where nothing had broken."""
     wrong_cause: int = 0
     """Claims of one that was there, with other axes."""
+    wrong_time: int = 0
+    """Claims of one that was there, with its axes, but at the baseline already: it had not shown there."""
     real: int = 0
     """Breaks that a subject run showed."""
     found: int = 0
@@ -39,8 +41,9 @@ def score(history: History, judged: Judged, differences: Sequence[tuple[int, int
     found = {one for worth in kinds for one in worth.found}
     return Score(
         len(kinds),
-        sum(not worth.real for worth in kinds),
+        sum(not worth.real and not worth.late for worth in kinds),
         sum(worth.real and not worth.right for worth in kinds),
+        sum(worth.late for worth in kinds),
         len(real),
         sum(number in found for number in real),
         len(differences),
@@ -52,6 +55,7 @@ def score(history: History, judged: Judged, differences: Sequence[tuple[int, int
 class _Worth:
     real: bool
     right: bool
+    late: bool
     found: frozenset[int] = frozenset()
 
 
@@ -66,7 +70,13 @@ def _worth(history: History, claim: Claim) -> _Worth:
         number for number in began if {Axis(axis) for axis in history.breaks[number].axes} <= claim.axes
     )
     right = bool(named) and claim.axes <= axes
-    return _Worth(bool(began), right, named if right else frozenset())
+    late = not began and any(
+        _concerns(one, claim.items)
+        and _active(history, one, claim.head)
+        and {Axis(axis) for axis in one.axes} == claim.axes
+        for one in history.breaks
+    )
+    return _Worth(bool(began), right, late, named if right else frozenset())
 
 
 def shown(history: History, differences: Iterable[tuple[int, int, Difference]]) -> list[int]:

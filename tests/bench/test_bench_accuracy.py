@@ -66,12 +66,12 @@ def test_a_break_that_another_one_hides_does_not_count() -> None:
     assert ours.real == 1
 
 
-def test_a_claim_that_names_the_wrong_time_is_false() -> None:
+def test_a_claim_that_names_the_wrong_time_test_or_cause_is_wrong() -> None:
     history = replace(PLAIN, breaks=(BROKEN,))
     late = Judged([Claim(25, 24, ("t001",), frozenset({Axis.INTERPRETER}))])
     other = Judged([Claim(20, 19, ("t009",), frozenset({Axis.INTERPRETER}))])
     wrong = Judged([Claim(20, 19, ("t001",), frozenset({Axis.PROJECT}))])
-    assert score(history, late, ()).false == 1
+    assert (score(history, late, ()).false, score(history, late, ()).wrong_time) == (0, 1)
     assert score(history, other, ()).false == 1
     assert score(history, wrong, ()).wrong_cause == 1
 
