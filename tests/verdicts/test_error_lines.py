@@ -9,7 +9,7 @@ from pybots.verdicts.evidence import Kind
 
 GCC = """\
 building 'markupsafe._speedups' extension
-gcc -pthread -Wno-unused-result -O3 -fPIC -I/work/1/venv/include -c src/markupsafe/_speedups.c -o build/_speedups.o
+gcc -pthread -Wno-unused-result -O3 -fPIC -I/farm/runs/1/venv/include -c src/markupsafe/_speedups.c -o build/_speedups.o
 src/markupsafe/_speedups.c: In function \u2018escape\u2019:
 src/markupsafe/_speedups.c:163:12: error: \u2018PyUnicodeObject\u2019 has no member named \u2018wstr\u2019
   163 |         if (s->wstr)
@@ -47,14 +47,14 @@ collect2: error: ld returned 1 exit status
 """
 RUST = """\
 error[E0425]: cannot find function `PyUnicode_READY` in crate `ffi`
-   --> /root/.cargo/registry/src/pyo3-0.20.0/src/types/string.rs:19:14
+   --> /home/builder/.cargo/registry/src/pyo3-0.20.0/src/types/string.rs:19:14
 error: could not compile `pyo3` (lib) due to 1 previous error
 """
 SETUP = """\
 Traceback (most recent call last):
-  File "/work/2/build.py", line 3, in <module>
+  File "/farm/runs/2/build.py", line 3, in <module>
     main()
-  File "/work/2/source/setup.py", line 4, in <module>
+  File "/farm/runs/2/source/setup.py", line 4, in <module>
     from distutils.core import setup
 ModuleNotFoundError: No module named 'distutils'
 """
@@ -66,7 +66,7 @@ $ uv pip compile --python /venv/bin/python requirements.in
 PYTEST = """\
 ==================================== ERRORS ====================================
 _________________________ ERROR collecting test_it.py __________________________
-ImportError while importing test module '/work/3/source/test_it.py'.
+ImportError while importing test module '/farm/runs/3/source/test_it.py'.
 test_it.py:1: in <module>
     from collections import Mapping
 E   ImportError: cannot import name 'Mapping' from 'collections' (/opt/x/lib/python3.15/collections/__init__.py)
@@ -77,10 +77,10 @@ CRASH = """\
 test_it.py ..Fatal Python error: Segmentation fault
 
 Current thread 0x00007f1c2b4c5740 (most recent call first):
-  File "/work/4/source/mini.py", line 14 in walk
-  File "/work/4/source/mini.py", line 20 in visit
-  File "/work/4/source/test_it.py", line 9 in test_walk
-  File "/work/4/venv/lib/python3.15/site-packages/_pytest/python.py", line 194 in pytest_pyfunc_call
+  File "/farm/runs/4/source/mini.py", line 14 in walk
+  File "/farm/runs/4/source/mini.py", line 20 in visit
+  File "/farm/runs/4/source/test_it.py", line 9 in test_walk
+  File "/farm/runs/4/venv/lib/python3.15/site-packages/_pytest/python.py", line 194 in pytest_pyfunc_call
 """
 
 

@@ -21,7 +21,6 @@ from pybots.verdicts.sequential import (
     log_change,
     log_sum,
     probability,
-    together,
 )
 
 KEPT_STRETCHES = 60
