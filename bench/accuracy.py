@@ -15,8 +15,9 @@ from pathlib import Path
 
 import click
 
-from bench.accuracy_farm import judge, subject_runs
+from bench.accuracy_farm import judge
 from bench.accuracy_history import draw, write
+from bench.accuracy_past import subject_runs
 from bench.accuracy_peers import first_seen, problem_mode, retry
 from bench.accuracy_score import Score, lower_bound, score, upper_bound
 from bench.accuracy_world import world

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import groupby
 
-from bench.accuracy_farm import BETWEEN_TRIALS, Claim, Judged, Past, Run, contents_of, cost, names_alone
+from bench.accuracy_farm import BETWEEN_TRIALS, Claim, Judged, contents_of, cost, names_alone
 from bench.accuracy_history import History
+from bench.accuracy_past import Past, Run
 from bench.accuracy_world import World
 from pybots.results.outcome import Outcome
 from pybots.runs.status import RunStatus

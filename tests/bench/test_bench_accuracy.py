@@ -11,8 +11,9 @@ import pytest
 from click.testing import CliRunner
 
 from bench import accuracy
-from bench.accuracy_farm import Claim, Judged, judge, subject_runs
+from bench.accuracy_farm import Claim, Judged, judge
 from bench.accuracy_history import SCENARIOS, Break, Flake, History, draw, read, write
+from bench.accuracy_past import subject_runs
 from bench.accuracy_peers import first_seen, problem_mode, retry
 from bench.accuracy_score import Score, lower_bound, score, upper_bound
 from bench.accuracy_world import World

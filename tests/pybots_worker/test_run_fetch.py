@@ -282,6 +282,7 @@ def test_archive(bench: Bench, web: Files) -> None:
         (b"not an archive", Ending.FETCH_FAILED, "archive is broken"),
         (gzip.compress(b"not a tar"), Ending.FETCH_FAILED, "archive is broken"),
     ],
+    ids=lambda value: "archive" if isinstance(value, bytes) else None,
 )
 def test_broken_archive(
     bench: Bench,

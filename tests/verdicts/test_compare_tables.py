@@ -47,7 +47,7 @@ def test_a_test_differs(before: Outcome | None, after: Outcome, kind: Kind | Non
     assert difference_of(before, after) is kind
 
 
-@pytest.mark.parametrize(("before", "after"), list(product(BAD, Outcome)))
+@pytest.mark.parametrize(("before", "after"), list(product(sorted(BAD), Outcome)))
 def test_what_was_bad_before_is_known(before: Outcome, after: Outcome) -> None:
     assert difference_of(before, after) is None
 
@@ -91,7 +91,7 @@ def test_a_run_as_a_whole_differs(before: RunStatus | None, after: RunStatus, ki
     assert whole_run(before, after) is kind
 
 
-@pytest.mark.parametrize(("before", "after"), list(product([None, *RunStatus], UNJUDGED)))
+@pytest.mark.parametrize(("before", "after"), list(product([None, *RunStatus], sorted(UNJUDGED))))
 def test_what_the_farm_or_a_worker_did_is_no_difference(before: RunStatus | None, after: RunStatus) -> None:
     assert whole_run(before, after) is None
     assert all(whole_showing(kind, after) is Showing.UNKNOWN for kind in Kind)
