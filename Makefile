@@ -12,6 +12,8 @@ PYTHON ?=
 ARGS ?=
 # Options for pytest in `make test` and `make acceptance`.
 PYTEST_ARGS ?=
+# Processes that tests run in; 0 runs them in pytest's own.
+PROCESSES ?= 2
 
 BIN := .venv/bin
 MADE := .venv/.made
@@ -30,11 +32,11 @@ demo: $(MADE) ## Start a farm here: builds a real CPython, runs ten projects' su
 
 .PHONY: test
 test: $(MADE) system-packages lint ## Lint, types, and every test that needs neither network nor a real CPython
-	@$(BIN)/pytest -m "not acceptance" $(PYTEST_ARGS)
+	@$(BIN)/pytest -m "not acceptance" -n $(PROCESSES) --dist loadfile $(PYTEST_ARGS)
 
 .PHONY: acceptance
 acceptance: $(MADE) system-packages ## What needs a real CPython, the network, or long
-	@$(BIN)/pytest -m acceptance --timeout=3600 $(PYTEST_ARGS)
+	@$(BIN)/pytest -m acceptance -n $(PROCESSES) --dist loadgroup --timeout=3600 $(PYTEST_ARGS)
 
 .PHONY: lint
 lint: $(MADE) ## Style and types

@@ -41,6 +41,7 @@ class Claim:
     baseline: int
     items: tuple[str, ...]
     axes: frozenset[Axis]
+    kind: str = ""
 
 
 @dataclass
@@ -153,7 +154,7 @@ def _claims(before: Sequence[Claim], one: _Open, verdicts: Sequence[Verdict]) ->
         if verdict.cause not in CLAIMS:
             continue
         first = verdict.representative or verdict.item
-        claim = Claim(one.head, one.baseline, (verdict.item,), frozenset(verdict.axes))
+        claim = Claim(one.head, one.baseline, (verdict.item,), frozenset(verdict.axes), verdict.kind.value)
         same = (
             number
             for number, other in enumerate(claims)

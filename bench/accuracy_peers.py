@@ -44,7 +44,8 @@ def retry(
         run = runs[head]
         again = [one for *_, one in new if run and _still_there(world, run, one, judged)]
         for group in _by_signature(again):
-            judged.claims.append(Claim(head, before, tuple(one.item for one in group), _NEWEST))
+            items = tuple(one.item for one in group)
+            judged.claims.append(Claim(head, before, items, _NEWEST, group[0].kind.value))
     return judged
 
 

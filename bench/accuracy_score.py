@@ -8,7 +8,7 @@ from math import exp, lgamma, log, log1p
 
 from bench.accuracy_farm import Claim, Judged
 from bench.accuracy_history import Break, History
-from pybots.verdicts.evidence import WHOLE_RUN, Axis, Difference
+from pybots.verdicts.evidence import WHOLE_RUN, Axis, Difference, Kind
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ def _worth(history: History, claim: Claim) -> _Worth:
     began = [
         number
         for number, one in enumerate(history.breaks)
-        if _concerns(one, claim.items) and _began(history, one, claim.baseline, claim.head)
+        if _concerns(one, claim.items, claim.kind) and _began(history, one, claim.baseline, claim.head)
     ]
     axes = frozenset(Axis(axis) for number in began for axis in history.breaks[number].axes)
     named = frozenset(
@@ -71,7 +71,7 @@ def _worth(history: History, claim: Claim) -> _Worth:
     )
     right = bool(named) and claim.axes <= axes
     late = not began and any(
-        _concerns(one, claim.items)
+        _concerns(one, claim.items, claim.kind)
         and _active(history, one, claim.head)
         and {Axis(axis) for axis in one.axes} == claim.axes
         for one in history.breaks
@@ -93,13 +93,17 @@ def shown(history: History, differences: Iterable[tuple[int, int, Difference]]) 
 
 
 def _shows(history: History, one: Break, head: int, before: int, difference: Difference) -> bool:
-    if difference.kind.value != one.kind or not _concerns(one, (difference.item,)):
+    if difference.kind.value != one.kind or not _concerns(one, (difference.item,), difference.kind.value):
         return False
     return _began(history, one, before, head) or (one.rate < 1 and _active(history, one, head))
 
 
-def _concerns(one: Break, items: Sequence[str]) -> bool:
-    return any(item in one.tests for item in items) if one.tests else WHOLE_RUN in items
+def _concerns(one: Break, items: Sequence[str], kind: str) -> bool:
+    if one.tests:
+        return any(item in one.tests for item in items)
+    # Behind a run that crashed, a suite that skips everything shows test by test.
+    each = one.kind == Kind.SUITE_SKIPPED.value and kind == Kind.SKIPPED.value
+    return each or WHOLE_RUN in items
 
 
 def _began(history: History, one: Break, baseline: int, head: int) -> bool:
