@@ -15,6 +15,8 @@ def demonstration(tmp_path_factory: pytest.TempPathFactory) -> Demonstrated:
     return demonstrate(folder / "farm", folder / "first.json")
 
 
+# Before pytest-xdist looks at the groups.
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Keep in one process what shares a demonstration, and else each file's tests."""
     for item in items:

@@ -77,6 +77,13 @@ def test_a_claim_that_names_the_wrong_time_test_or_cause_is_wrong() -> None:
     assert score(history, wrong, ()).wrong_cause == 1
 
 
+def test_a_suite_that_skips_everything_may_show_test_by_test() -> None:
+    history = replace(PLAIN, breaks=(replace(BROKEN, tests=(), kind="suite-skipped"),))
+    claim = Claim(20, 19, ("t001",), frozenset({Axis.INTERPRETER}), "skipped")
+    assert score(history, Judged([claim]), ()).false == 0
+    assert score(history, Judged([replace(claim, kind="failed")]), ()).false == 1
+
+
 @pytest.mark.parametrize(
     ("bad", "of", "bound"), [(0, 100, 0.0295), (0, 0, 1.0), (1, 100, 0.0466), (3, 3, 1.0)]
 )
