@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from demonstrated import Demonstrated, demonstrate
 
-pytestmark = [pytest.mark.acceptance, pytest.mark.xdist_group("demonstration"), pytest.mark.timeout(3000)]
+pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(3000)]
 
 # Below what each suite's default collection has on CPython 3.13 (docs/reference/shipped-projects.md has the figures).
 AT_LEAST = {

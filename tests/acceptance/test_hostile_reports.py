@@ -11,7 +11,7 @@ import sys
 
 import pytest
 
-pytestmark = [pytest.mark.acceptance, pytest.mark.xdist_group("hostile-reports"), pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(900)]
 
 # Gives a head, then a body again and again (with its number where it asks for one), then a tail; holds none of it.
 PROGRAM = """

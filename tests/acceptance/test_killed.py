@@ -14,7 +14,7 @@ from minifarm import MiniFarm, running
 from pybots.database.tables import IntervalRow
 from pybots.registry.read_shipped import shipped_recipes
 
-pytestmark = [pytest.mark.acceptance, pytest.mark.xdist_group("demonstration"), pytest.mark.timeout(3000)]
+pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(3000)]
 
 
 def compiling(farm: MiniFarm) -> bool:

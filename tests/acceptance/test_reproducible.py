@@ -21,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "minifarm"))
 
 from workshop import EVERYTHING, IN_PLACE, REPLACED, phases
 
-pytestmark = [pytest.mark.acceptance, pytest.mark.xdist_group("reproducible"), pytest.mark.timeout(3000)]
+pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(3000)]
 
 LIBRARY = {
     "Lib/heapq.py": "\nCHANGED = ('heapq', 'os', 1.5)\n",
