@@ -12,7 +12,7 @@ PYTHON ?=
 ARGS ?=
 # Options for pytest in `make test` and `make acceptance`.
 PYTEST_ARGS ?=
-# Processes that `make test` runs its tests in; 0: pytest's own.
+# Processes that tests run in; 0: pytest's own.
 PROCESSES ?= 2
 
 BIN := .venv/bin
@@ -36,7 +36,7 @@ test: $(MADE) system-packages lint ## Lint, types, and every test that needs nei
 
 .PHONY: acceptance
 acceptance: $(MADE) system-packages ## What needs a real CPython, the network, or long
-	@$(BIN)/pytest -m acceptance --timeout=3600 $(PYTEST_ARGS)
+	@$(BIN)/pytest -m acceptance -n $(PROCESSES) --dist loadfile --timeout=3600 $(PYTEST_ARGS)
 
 .PHONY: lint
 lint: $(MADE) ## Style and types

@@ -1,12 +1,20 @@
-"""`pybots demo` with a real CPython and the ten real projects: the first time, and a second time."""
+"""`pybots demo` with a real CPython and the ten real projects, a second time, and with kill -9 on its CPython.
+
+They share a demonstration, and so a file: with `--dist loadfile` a file's tests share a process.
+"""
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 from demonstrated import Demonstrated, demonstrate
+from killed import attrs_runs, change_the_library, check_counted_once, compiling, git
+
+from minifarm import MiniFarm, running
+from pybots.registry.read_shipped import shipped_recipes
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(3000)]
 
@@ -67,3 +75,31 @@ def test_a_second_time_nothing_is_compiled_and_the_suites_run_again(
     assert {name: after[name]["counts"] for name in ("attrs", "markupsafe")} == {
         name: before[name]["counts"] for name in ("attrs", "markupsafe")
     }
+
+
+def test_the_work_is_done_again_and_nothing_is_lost_or_counted_twice(
+    demonstration: Demonstrated, tmp_path: Path
+) -> None:
+    trunk = tmp_path / "cpython.git"
+    git(tmp_path, "clone", "-q", "--bare", str(demonstration.repository), str(trunk))
+    farm = MiniFarm(tmp_path, trunk)
+    recipes = {path.stem: path for path in shipped_recipes()}
+    shutil.copy(recipes["attrs"], farm.recipes)
+    shutil.copy(recipes["markupsafe"], farm.recipes)
+    with running(farm):
+        farm.wait("the compiler to be at work", lambda: compiling(farm), seconds=600)
+        farm.kill_master()
+        farm.start_master_again()
+        farm.wait("attrs to be under way", lambda: attrs_runs(farm), seconds=1500)
+        (attrs,) = (run for run in farm.runs() if run.key.startswith("attrs~"))
+        farm.kill_worker(attrs.worker)
+        farm.wait_for_runs(2, seconds=900)
+        check_counted_once(farm)
+        # It may be the one that makes interpreters: any of the two takes a run.
+        farm.start_worker(attrs.worker)
+        change_the_library(tmp_path, trunk)
+        farm.wait("the next commit", lambda: len(farm.interpreters()) == 2)
+        farm.wait_for_runs(4, seconds=900)
+    second = farm.interpreters()[1]
+    assert (second.status, second.clean_build, second.fell_back) == ("proven", False, False)
+    assert farm.statuses() == {"attrs": "passed", "markupsafe": "passed"}

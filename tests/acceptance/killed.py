@@ -1,53 +1,19 @@
-"""kill -9 of the master during a build of a real CPython, and of a worker during a real project's run."""
+"""What is looked at when a master is killed during a build of a real CPython, and a worker during a real run."""
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 from pathlib import Path
 
-import pytest
-from demonstrated import Demonstrated
 from sqlalchemy import func, select
 
-from minifarm import MiniFarm, running
+from minifarm import MiniFarm
 from pybots.database.tables import IntervalRow
-from pybots.registry.read_shipped import shipped_recipes
-
-pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(3000)]
 
 
 def compiling(farm: MiniFarm) -> bool:
     """Say whether a compiler has written objects of the interpreter itself."""
     return any(farm.folder.glob("workers/*/worker/cache/trees/*/*/source/Objects/*.o"))
-
-
-def test_the_work_is_done_again_and_nothing_is_lost_or_counted_twice(
-    demonstration: Demonstrated, tmp_path: Path
-) -> None:
-    trunk = tmp_path / "cpython.git"
-    git(tmp_path, "clone", "-q", "--bare", str(demonstration.repository), str(trunk))
-    farm = MiniFarm(tmp_path, trunk)
-    recipes = {path.stem: path for path in shipped_recipes()}
-    shutil.copy(recipes["attrs"], farm.recipes)
-    shutil.copy(recipes["markupsafe"], farm.recipes)
-    with running(farm):
-        farm.wait("the compiler to be at work", lambda: compiling(farm), seconds=600)
-        farm.kill_master()
-        farm.start_master_again()
-        farm.wait("attrs to be under way", lambda: attrs_runs(farm), seconds=1500)
-        (attrs,) = (run for run in farm.runs() if run.key.startswith("attrs~"))
-        farm.kill_worker(attrs.worker)
-        farm.wait_for_runs(2, seconds=900)
-        check_counted_once(farm)
-        # It may be the one that makes interpreters: any of the two takes a run.
-        farm.start_worker(attrs.worker)
-        change_the_library(tmp_path, trunk)
-        farm.wait("the next commit", lambda: len(farm.interpreters()) == 2)
-        farm.wait_for_runs(4, seconds=900)
-    second = farm.interpreters()[1]
-    assert (second.status, second.clean_build, second.fell_back) == ("proven", False, False)
-    assert farm.statuses() == {"attrs": "passed", "markupsafe": "passed"}
 
 
 def check_counted_once(farm: MiniFarm) -> None:
