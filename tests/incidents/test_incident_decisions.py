@@ -103,6 +103,20 @@ def said(
             said("invalid hexadecimal literal (a.py, line 3)", "SyntaxError"),
             False,
         ),
+        # unittest names its own module first.
+        (
+            said(
+                "Failed to import test module: test_a\nTraceback (most recent call last):\nSyntaxError: invalid syntax"
+            ),
+            said("invalid syntax (b.py, line 70)", "SyntaxError", "zope", signature="s2"),
+            True,
+        ),
+        (
+            said("Failed to import test module: test_a\nKeyError: 1"),
+            said("Failed to import test module: test_a\nSyntaxError: invalid syntax"),
+            False,
+        ),
+        (said("Failed to import test module: test_a"), said("Failed to import test module: test_b"), False),
         # An extension may be a project's own and another's dependency.
         (
             said("", "", kind=Kind.INSTALL_FAILED),

@@ -14,6 +14,8 @@ _MESSAGE_LENGTH = 2_000
 # Where and what could not be compiled differs from project to project; that it could not does not.
 _PLACE_OF_SYNTAX = re.compile(r"\s*\([^()]*,? ?line [^()]*\)\s*$")
 _SYNTAX = frozenset({"SyntaxError", "IndentationError", "TabError"})
+_WRAPPED = ("Failed to import test module", "ImportError while importing test module")
+_RAISED = re.compile(r"(?:E\s+)?([A-Za-z_][\w.]*(?:Error|Exception|Warning)): (.*)")
 # What a test itself says when it is not content: the same words in two projects are two things.
 _OF_TESTS = frozenset({"AssertionError", "Failed", "FailTest", "Exception", "failureException"})
 _ELSEWHERE = frozenset({"dependency", "standard-library", "native"})
@@ -51,8 +53,8 @@ def fault(said: Said) -> str:
     by coincidence, is the same within one project only.
     """
     family = _FAMILIES.get(said.kind, said.kind.value)
-    exception = said.exception.rpartition(".")[2]
-    message = _message(exception, said.message)
+    exception, message = _beneath(said.exception.rpartition(".")[2], said.message)
+    message = _message(exception, message)
     what = f"{exception}\0{message}" if exception and message else said.signature
     scope = "" if _tells(said, exception, what) else f"of {said.project}"
     return hashlib.sha256("\0".join([family, scope, what]).encode("utf-8", "replace")).hexdigest()
@@ -61,6 +63,14 @@ def fault(said: Said) -> str:
 def many(project: str, cause: Cause) -> str:
     """Return the fault of a change that breaks so many things in *project* that their texts tell nothing apart."""
     return hashlib.sha256("\0".join(["many", project, cause.value]).encode()).hexdigest()
+
+
+def _beneath(exception: str, message: str) -> tuple[str, str]:
+    """Return what was raised where a runner only says that a module could not be imported; else what was given."""
+    if not message.startswith(_WRAPPED):
+        return exception, message
+    raised = [found for line in message.splitlines() if (found := _RAISED.match(line))]
+    return (raised[-1][1].rpartition(".")[2], raised[-1][2]) if raised else (exception, message)
 
 
 def _message(exception: str, message: str) -> str:

@@ -118,7 +118,7 @@ def _reason(verdict: VerdictRow, project: str, failure: FailureRow | None) -> st
         return verdict.reason
     traceback = failure.traceback if failure else ""
     said_where = wording(place_of(verdict, traceback), project, Cause(verdict.cause), traceback)
-    return f"{verdict.reason} {said_where}".strip()
+    return f"{verdict.reason}. {said_where}" if verdict.reason else said_where
 
 
 def _last_good(session: Session, comparison: ComparisonRow, baseline: RunRow | None) -> int | None:
