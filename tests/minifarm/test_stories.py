@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import subprocess
 import sys
@@ -81,14 +80,6 @@ def told(
 @pytest.mark.parametrize("name", sorted(STORIES))
 def test_story(name: str, told: Mapping[str, Future[Told]]) -> None:
     judge(told[name].result(LONGEST))
-
-
-@pytest.mark.acceptance
-def test_nothing_for_two_hundred_commits(tmp_path: Path) -> None:
-    story = STORIES["14-nothing"]
-    begin, rest = story.facts["commit"]
-    longer = {**story.facts, "heads": range(200), "commit": [begin, {**rest, "times": 199}]}
-    judge(tell(dataclasses.replace(story, facts=longer), tmp_path))
 
 
 def judge(told: Told) -> None:
