@@ -99,7 +99,7 @@ def _last_good(session: Session) -> Iterable[str]:
     )
     complete = (
         select(RunRow.project_id, RunRow.track_id, func.max(RunRow.place).label("place"))
-        .where(RunRow.complete)
+        .where(RunRow.complete, RunRow.role == "subject")
         .group_by(RunRow.project_id, RunRow.track_id)
         .subquery()
     )

@@ -87,8 +87,6 @@ class Difference:
     """Before the subject, oldest first; empty for a test, project or track that is new."""
     later: tuple[Showing, ...] = ()
     """In the complete subject runs after the subject, oldest first: evidence that costs nothing."""
-    known_flaky_rate: float | None = None
-    """What an earlier comparison on this track said of it, where it said `flaky`."""
 
 
 @dataclass(frozen=True, slots=True)

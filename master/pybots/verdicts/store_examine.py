@@ -9,7 +9,6 @@ from datetime import datetime, timedelta
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from pybots.database.bulk import one_of
 from pybots.database.tables import ComparisonRow, RunRow, TestRow, VerdictRow
 from pybots.runs.status import RunStatus
 from pybots.verdicts import store_frozen, store_trials
@@ -156,7 +155,6 @@ def _differences(
     numbers = [item.row.test_id for item in items if item.row.test_id is not None]
     pasts = read_pasts(session, subject, numbers)
     controls = store_trials.earlier_controls(session, subject, numbers, comparison.id)
-    flaky = _flaky_rates(session, comparison, numbers)
     found = []
     for item in items:
         if item.row.test_id is None:
@@ -174,7 +172,6 @@ def _differences(
                 item.row.signature,
                 history,
                 tuple(seen.shows for seen in later),
-                flaky.get(item.row.test_id or 0),
             )
         )
     return found
@@ -184,24 +181,6 @@ def _whole_past(session: Session, subject: RunRow, kind: Kind) -> tuple[tuple[St
     before = store_frozen.judged_before(session, subject, RUNS_LOOKED_AT)
     after = store_frozen.judged_after(session, subject, LATER_RUNS)
     return stretches(whole_past(before, kind)), whole_past(after, kind)
-
-
-def _flaky_rates(session: Session, comparison: ComparisonRow, tests: Sequence[int]) -> dict[int, float]:
-    """Return the rates of those of *tests* that an earlier comparison on the track called flaky; the newest holds."""
-    query = (
-        select(VerdictRow.test_id, VerdictRow.rate)
-        .join(ComparisonRow, ComparisonRow.id == VerdictRow.comparison_id)
-        .where(
-            ComparisonRow.track_id == comparison.track_id,
-            ComparisonRow.project_id == comparison.project_id,
-            ComparisonRow.id < comparison.id,
-            VerdictRow.cause == Cause.FLAKY.value,
-            one_of(session, VerdictRow.test_id, tests),
-        )
-        .order_by(VerdictRow.id)
-    )
-    rates = session.execute(query).all()
-    return {int(test_id): rate for test_id, rate in rates if test_id is not None and rate is not None}
 
 
 def other_workers(session: Session, subject: RunRow, machines: Mapping[str, str]) -> tuple[str, ...]:

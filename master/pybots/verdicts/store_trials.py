@@ -93,21 +93,9 @@ def earlier_controls(
     return found
 
 
-def under_way(runs: Iterable[RunRow]) -> list[WantedTrial]:
-    """Return those of *runs* that have not finished."""
-    return [
-        WantedTrial(
-            back=back_of(run),
-            items=asked_for(run),
-            alone=run.alone,
-            serial=run.trial,
-            worker=run.on_worker,
-            not_on=_names(run.not_on),
-            machine_idle=run.machine_idle,
-        )
-        for run in runs
-        if run.state != State.FINISHED
-    ]
+def under_way(runs: Iterable[RunRow]) -> bool:
+    """Say whether one of *runs* has not finished."""
+    return any(run.state != State.FINISHED for run in runs)
 
 
 def finished(session: Session, runs: Iterable[RunRow], items: Sequence[Item]) -> list[Trial]:
